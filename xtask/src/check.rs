@@ -1,0 +1,416 @@
+//! `cargo xtask check`: the steps, their order, and the table at the end.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use cargo_metadata::{Metadata, MetadataCommand};
+
+use crate::leftovers::Snapshot;
+use crate::{arrows, leftovers, links};
+
+/// What to run and what to leave out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Leave out what takes long: build, tests and docs.
+    #[arg(long)]
+    quick: bool,
+    /// Run clippy once more with all features on.
+    #[arg(long)]
+    features: bool,
+    /// Compare the dependencies with the published advisories; needs the network.
+    #[arg(long)]
+    advisories: bool,
+    /// Run all steps, even after one has failed.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// How a step ended. The text of the last two says why.
+#[derive(Debug)]
+enum Outcome {
+    Ok,
+    Failed(String),
+    Skipped(String),
+}
+
+/// One line of the table.
+#[derive(Debug)]
+struct Row {
+    step: &'static str,
+    outcome: Outcome,
+    took: Duration,
+}
+
+/// What every step may look at.
+#[derive(Debug)]
+struct Run {
+    options: Options,
+    metadata: Metadata,
+    root: PathBuf,
+    before: Option<Snapshot>,
+}
+
+/// A named step: what its header says, and what it does.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Run) -> Outcome,
+}
+
+/// All steps, in the order in which they run.
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        about: "cargo fmt --all --check",
+        run: format,
+    },
+    Step {
+        name: "arrows",
+        about: "who may depend on whom, who forbids unsafe, one compiler version",
+        run: arrows,
+    },
+    Step {
+        name: "clippy",
+        about: "cargo clippy --workspace --all-targets -- -D warnings",
+        run: clippy,
+    },
+    Step {
+        name: "clippy, all features",
+        about: "cargo clippy --workspace --all-targets --all-features -- -D warnings",
+        run: clippy_all_features,
+    },
+    Step {
+        name: "build",
+        about: "cargo build --workspace --all-targets",
+        run: build,
+    },
+    Step {
+        name: "tests",
+        about: "cargo test --workspace",
+        run: tests,
+    },
+    Step {
+        name: "docs",
+        about: "cargo doc --workspace --no-deps, warnings are errors",
+        run: docs,
+    },
+    Step {
+        name: "links",
+        about: "every file that a page names exists",
+        run: links,
+    },
+    Step {
+        name: "deny",
+        about: "cargo deny check bans licenses sources",
+        run: deny,
+    },
+    Step {
+        name: "advisories",
+        about: "cargo deny check advisories",
+        run: advisories,
+    },
+    Step {
+        name: "minimum compiler",
+        about: "rustc against rust-version",
+        run: minimum_compiler,
+    },
+    Step {
+        name: "leftovers",
+        about: "processes and files the tests left behind",
+        run: leftovers,
+    },
+];
+
+/// Runs the steps and prints the table. The exit code is non-zero if a step failed.
+pub(crate) fn check(options: Options) -> ExitCode {
+    let metadata = match MetadataCommand::new().no_deps().exec() {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            eprintln!("the workspace's manifests cannot be read: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let root = metadata.workspace_root.clone().into_std_path_buf();
+    let run = Run {
+        options,
+        metadata,
+        root,
+        before: Snapshot::take(),
+    };
+
+    let mut rows: Vec<Row> = Vec::new();
+    let mut failed: Option<&str> = None;
+    for step in STEPS {
+        if let Some(first) = failed
+            && !run.options.keep_going
+        {
+            let outcome = Outcome::Skipped(format!("`{first}` failed"));
+            rows.push(Row {
+                step: step.name,
+                outcome,
+                took: Duration::ZERO,
+            });
+            continue;
+        }
+        println!("\n== {}: {}", step.name, step.about);
+        let start = Instant::now();
+        let outcome = (step.run)(&run);
+        match &outcome {
+            Outcome::Ok => {}
+            Outcome::Failed(why) => {
+                println!("failed: {why}");
+                failed = failed.or(Some(step.name));
+            }
+            Outcome::Skipped(why) => println!("skipped: {why}"),
+        }
+        rows.push(Row {
+            step: step.name,
+            outcome,
+            took: start.elapsed(),
+        });
+    }
+
+    println!("\n{}", table(&rows));
+    if failed.is_some() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Step, seconds and result; the result stands last because it may be long.
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.step.len()).max().unwrap_or(0);
+    let mut text = format!("{:width$}  seconds  result", "step");
+    for Row {
+        step,
+        outcome,
+        took,
+    } in rows
+    {
+        let seconds = took.as_secs_f64();
+        let result = match outcome {
+            Outcome::Ok => "ok".to_owned(),
+            Outcome::Failed(why) => format!("failed: {why}"),
+            Outcome::Skipped(why) => format!("skipped: {why}"),
+        };
+        text.push_str(&format!("\n{step:width$}  {seconds:7.1}  {result}"));
+    }
+    text
+}
+
+fn format(run: &Run) -> Outcome {
+    cargo(run, &["fmt", "--all", "--check"])
+}
+
+fn arrows(run: &Run) -> Outcome {
+    match arrows::findings(&run.metadata) {
+        Ok(findings) => report(&findings),
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+fn clippy(run: &Run) -> Outcome {
+    cargo(
+        run,
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )
+}
+
+fn clippy_all_features(run: &Run) -> Outcome {
+    if !run.options.features {
+        return skipped("runs with --features");
+    }
+    cargo(
+        run,
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )
+}
+
+fn build(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    cargo(run, &["build", "--workspace", "--all-targets"])
+}
+
+fn tests(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    cargo(run, &["test", "--workspace"])
+}
+
+fn docs(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    let mut command = cargo_command(run);
+    command
+        .args(["doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    finish(&mut command)
+}
+
+fn links(run: &Run) -> Outcome {
+    match links::findings(&run.root) {
+        Ok(Some(findings)) => report(&findings),
+        Ok(None) => skipped("this is not a git checkout, so the tracked pages are unknown"),
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+fn deny(run: &Run) -> Outcome {
+    cargo_deny(run, &["bans", "licenses", "sources"])
+}
+
+fn advisories(run: &Run) -> Outcome {
+    if !run.options.advisories {
+        return skipped("runs with --advisories (needs the network)");
+    }
+    cargo_deny(run, &["advisories"])
+}
+
+fn minimum_compiler(run: &Run) -> Outcome {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = match Command::new(&rustc)
+        .arg("--version")
+        .current_dir(&run.root)
+        .output()
+    {
+        Ok(output) if output.status.success() => output,
+        Ok(output) => return Outcome::Failed(output.status.to_string()),
+        Err(error) => return Outcome::Failed(format!("rustc did not start: {error}")),
+    };
+    let line = String::from_utf8_lossy(&output.stdout);
+    println!("{}", line.trim());
+    match arrows::compare_compiler(&run.metadata, line.trim()) {
+        Ok(verdict) => {
+            println!("{verdict}");
+            Outcome::Ok
+        }
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+fn leftovers(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("no test has run");
+    }
+    let Some(before) = &run.before else {
+        return skipped("looks at Linux only");
+    };
+    report(&leftovers::since(before))
+}
+
+/// Runs `cargo deny check`, if it is installed.
+fn cargo_deny(run: &Run, what: &[&str]) -> Outcome {
+    let version = cargo_command(run).args(["deny", "--version"]).output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        return skipped("cargo-deny is not installed (cargo install cargo-deny --locked)");
+    }
+    let mut command = cargo_command(run);
+    command.args(["deny", "--workspace", "check"]).args(what);
+    finish(&mut command)
+}
+
+/// The cargo that started this program, at the root of the workspace.
+fn cargo_command(run: &Run) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.current_dir(&run.root);
+    command
+}
+
+fn cargo(run: &Run, arguments: &[&str]) -> Outcome {
+    finish(cargo_command(run).args(arguments))
+}
+
+/// Runs a command to its end; what it prints is seen at once.
+fn finish(command: &mut Command) -> Outcome {
+    match command.status() {
+        Ok(status) if status.success() => Outcome::Ok,
+        Ok(status) => Outcome::Failed(status.to_string()),
+        Err(error) => Outcome::Failed(format!("the command did not start: {error}")),
+    }
+}
+
+/// Prints each finding on a line of its own; one is enough to fail.
+fn report(findings: &[String]) -> Outcome {
+    for finding in findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => Outcome::Ok,
+        1 => Outcome::Failed("1 finding".to_owned()),
+        more => Outcome::Failed(format!("{more} findings")),
+    }
+}
+
+fn skipped(why: &str) -> Outcome {
+    Outcome::Skipped(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_says_why_a_step_failed_or_was_skipped() {
+        let took = Duration::from_millis(1_200);
+        let rows = [
+            Row {
+                step: "format",
+                outcome: Outcome::Ok,
+                took,
+            },
+            Row {
+                step: "clippy",
+                outcome: Outcome::Failed("2 findings".to_owned()),
+                took,
+            },
+            Row {
+                step: "deny",
+                outcome: skipped("not installed"),
+                took: Duration::ZERO,
+            },
+        ];
+        assert_eq!(
+            table(&rows),
+            "step    seconds  result\n\
+             format      1.2  ok\n\
+             clippy      1.2  failed: 2 findings\n\
+             deny        0.0  skipped: not installed"
+        );
+    }
+
+    #[test]
+    fn one_finding_is_enough_to_fail() {
+        assert!(matches!(report(&[]), Outcome::Ok));
+        assert!(matches!(report(&["x".to_owned()]), Outcome::Failed(why) if why == "1 finding"));
+    }
+
+    #[test]
+    fn leftovers_are_looked_for_after_the_tests() {
+        let at = |name: &str| STEPS.iter().position(|step| step.name == name);
+        assert!(at("tests").is_some());
+        assert!(at("tests") < at("leftovers"));
+    }
+}
