@@ -1,0 +1,149 @@
+//! An answering message, as the caller sees it.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::codec::AnyCodec;
+use crate::command::Raw;
+use crate::envelope::{BodyKind, Envelope, Kind};
+use crate::error::{DecodeError, InvokeError, LinkError, PeerFault};
+use crate::transport::Frame;
+
+/// A `Response` or an `Error`, still in its frame.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    message: Message<'a>,
+    codec: AnyCodec,
+    kind: Kind,
+    body_kind: BodyKind,
+    body_offset: usize,
+}
+
+#[derive(Debug)]
+enum Message<'a> {
+    Frame(Frame<'a>),
+    Bytes(Bytes),
+}
+
+impl Message<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Frame(frame) => frame.bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// An answer that lies where it was received.
+    ///
+    /// # Errors
+    ///
+    /// A [`PeerFault`] if the frame is no answer.
+    pub fn from_frame(frame: Frame<'a>, codec: AnyCodec) -> Result<Self, LinkError> {
+        Self::new(Message::Frame(frame), codec)
+    }
+
+    /// An answer that was kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_frame`](Self::from_frame).
+    pub fn from_bytes(bytes: Bytes, codec: AnyCodec) -> Result<Answer<'static>, LinkError> {
+        Answer::new(Message::Bytes(bytes), codec)
+    }
+
+    #[inline]
+    fn new(message: Message<'a>, codec: AnyCodec) -> Result<Self, LinkError> {
+        let envelope = Envelope::parse(message.bytes())?;
+        let (kind, body_kind) = (envelope.head.kind, envelope.head.body);
+        if !matches!(kind, Kind::Response | Kind::Error) {
+            return Err(PeerFault::new("answer", format_args!("{kind:?} is no answer")).into());
+        }
+        let body_offset = envelope.body_offset();
+        Ok(Self {
+            message,
+            codec,
+            kind,
+            body_kind,
+            body_offset,
+        })
+    }
+
+    /// The answer if it is a result.
+    ///
+    /// # Errors
+    ///
+    /// The error it carries, as the row of the error table it belongs to.
+    #[inline]
+    pub fn into_result(self) -> Result<Self, InvokeError> {
+        if self.kind == Kind::Response {
+            return Ok(self);
+        }
+        let code: Box<str> = Envelope::parse(self.message.bytes())
+            .map_or_else(|_| Box::default(), |envelope| envelope.head.name.into());
+        let (codec, body_kind) = (self.codec, self.body_kind);
+        Err(InvokeError::from_wire(
+            &code,
+            body_kind,
+            self.into_body(),
+            codec,
+        ))
+    }
+
+    /// The body's bytes.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.message.bytes()[self.body_offset..]
+    }
+
+    /// The body's bytes, to keep.
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        let mut message = match self.message {
+            Message::Frame(frame) => frame.take(),
+            Message::Bytes(bytes) => bytes,
+        };
+        message.split_off(self.body_offset)
+    }
+}
+
+/// A type that an answer can be read as: anything deserialisable, or [`Raw`].
+#[diagnostic::on_unimplemented(
+    message = "an answer cannot be read as `{Self}`",
+    note = "a result is `Raw`, or a type that implements `serde::de::DeserializeOwned`"
+)]
+pub trait FromAnswer: Sized {
+    /// Reads the answer's body.
+    ///
+    /// # Errors
+    ///
+    /// The body is something else.
+    fn from_answer(answer: Answer<'_>) -> Result<Self, DecodeError>;
+}
+
+impl<T: DeserializeOwned> FromAnswer for T {
+    #[inline]
+    fn from_answer(answer: Answer<'_>) -> Result<Self, DecodeError> {
+        match answer.body_kind {
+            BodyKind::Structured => answer.codec.decode(answer.body()),
+            BodyKind::Empty => AnyCodec::JSON.decode(b"null"),
+            BodyKind::Raw => Err(DecodeError::new(
+                "raw",
+                "the answer is raw bytes; read it as `tramline::Raw`",
+            )),
+        }
+    }
+}
+
+impl FromAnswer for Raw {
+    fn from_answer(answer: Answer<'_>) -> Result<Self, DecodeError> {
+        match answer.body_kind {
+            BodyKind::Raw => Ok(Self(answer.into_body())),
+            _ => Err(DecodeError::new(
+                answer.codec.name(),
+                "the answer is a structured value, not raw bytes",
+            )),
+        }
+    }
+}

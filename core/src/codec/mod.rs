@@ -1,0 +1,251 @@
+//! Values to bytes and back.
+//!
+//! [`Json`] and [`MsgPack`] are built in and dispatched statically. A codec of your own implements
+//! [`Codec`] and is passed on as [`AnyCodec::custom`].
+
+mod json;
+mod msgpack;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, DeserializeSeed};
+use serde::ser::Serialize;
+
+pub use self::json::Json;
+pub use self::msgpack::MsgPack;
+use crate::error::{DecodeError, EncodeError};
+use crate::transport::FrameWriter;
+
+/// A data format both ends agree on by name.
+///
+/// # Examples
+///
+/// A codec of one's own: JSON with a leading byte.
+///
+/// ```
+/// use serde::{Serialize, de::DeserializeSeed};
+/// use tramline_core::codec::{AnyCodec, Codec, Json};
+/// use tramline_core::{DecodeError, EncodeError, FrameWriter};
+///
+/// struct Marked;
+///
+/// impl Codec for Marked {
+///     const NAME: &'static str = "marked-json";
+///
+///     fn encode<T: Serialize + ?Sized>(
+///         value: &T,
+///         out: &mut FrameWriter<'_>,
+///     ) -> Result<(), EncodeError> {
+///         out.put(b"!").map_err(|e| EncodeError::new(Self::NAME, e))?;
+///         Json::encode(value, out)
+///     }
+///
+///     fn decode_seed<'de, S: DeserializeSeed<'de>>(
+///         seed: S,
+///         input: &'de [u8],
+///     ) -> Result<S::Value, DecodeError> {
+///         let Some(json) = input.strip_prefix(b"!") else {
+///             return Err(DecodeError::new(Self::NAME, "the mark is missing"));
+///         };
+///         Json::decode_seed(seed, json)
+///     }
+/// }
+///
+/// let codec = AnyCodec::custom::<Marked>();
+/// assert_eq!(codec.to_vec(&[1, 2])?, b"![1,2]");
+/// assert_eq!(codec.decode::<Vec<u8>>(b"![1,2]").ok(), Some(vec![1, 2]));
+/// # Ok::<(), EncodeError>(())
+/// ```
+pub trait Codec: 'static {
+    /// The name both ends agree on in the hello, at most 32 bytes.
+    const NAME: &'static str;
+
+    /// Writes `value`.
+    ///
+    /// # Errors
+    ///
+    /// The value has no form in this format, or `out` has no room left.
+    fn encode<T: Serialize + ?Sized>(
+        value: &T,
+        out: &mut FrameWriter<'_>,
+    ) -> Result<(), EncodeError>;
+
+    /// Reads one value that fills all of `input`; what `seed` makes of it may borrow from `input`.
+    ///
+    /// # Errors
+    ///
+    /// The input is not one value of the wanted type. No input may cause a panic.
+    fn decode_seed<'de, S: DeserializeSeed<'de>>(
+        seed: S,
+        input: &'de [u8],
+    ) -> Result<S::Value, DecodeError>;
+}
+
+/// The codec of one connection, chosen at run time among statically known ones.
+#[derive(Clone, Copy)]
+pub struct AnyCodec(Inner);
+
+#[derive(Clone, Copy)]
+enum Inner {
+    Json,
+    MsgPack,
+    Custom(&'static dyn Erased),
+}
+
+impl AnyCodec {
+    /// JSON text, written by serde_json.
+    pub const JSON: Self = Self(Inner::Json);
+    /// MessagePack, named fields, human-readable types as text. The default.
+    pub const MSGPACK: Self = Self(Inner::MsgPack);
+
+    /// A codec of your own.
+    #[must_use]
+    pub fn custom<C: Codec>() -> Self {
+        Self(Inner::Custom(&ErasedCodec::<C>(PhantomData)))
+    }
+
+    /// The name that goes into the hello.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.0 {
+            Inner::Json => Json::NAME,
+            Inner::MsgPack => MsgPack::NAME,
+            Inner::Custom(codec) => codec.name(),
+        }
+    }
+
+    /// Writes `value`. See [`Codec::encode`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`].
+    #[inline]
+    pub fn encode<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        out: &mut FrameWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        match self.0 {
+            Inner::Json => Json::encode(value, out),
+            Inner::MsgPack => MsgPack::encode(value, out),
+            Inner::Custom(codec) => codec.encode(&value, out),
+        }
+    }
+
+    /// The encoded value in memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`].
+    pub fn to_vec<T: Serialize + ?Sized>(&self, value: &T) -> Result<Vec<u8>, EncodeError> {
+        let mut slot = [0; 256];
+        let mut out = FrameWriter::new(&mut slot, usize::MAX);
+        self.encode(value, &mut out)?;
+        Ok(match out.finish() {
+            crate::transport::Written::InPlace { len } => slot[..len].to_vec(),
+            crate::transport::Written::Spilled { bytes } => bytes,
+        })
+    }
+
+    /// Reads one value that fills all of `input`; it may borrow from `input`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::decode_seed`].
+    #[inline]
+    pub fn decode<'de, T: Deserialize<'de>>(&self, input: &'de [u8]) -> Result<T, DecodeError> {
+        self.decode_seed(PhantomData::<T>, input)
+    }
+
+    /// Reads one value with a seed. See [`Codec::decode_seed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::decode_seed`].
+    #[inline]
+    pub fn decode_seed<'de, S: DeserializeSeed<'de>>(
+        &self,
+        seed: S,
+        input: &'de [u8],
+    ) -> Result<S::Value, DecodeError> {
+        match self.0 {
+            Inner::Json => Json::decode_seed(seed, input),
+            Inner::MsgPack => MsgPack::decode_seed(seed, input),
+            Inner::Custom(codec) => {
+                let mut seed = Some(seed);
+                let mut value = None;
+                codec.decode(input, &mut |deserializer| {
+                    if let Some(seed) = seed.take() {
+                        value = Some(seed.deserialize(deserializer)?);
+                    }
+                    Ok(())
+                })?;
+                value.ok_or_else(|| DecodeError::new(codec.name(), "the codec read nothing"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for AnyCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnyCodec({})", self.name())
+    }
+}
+
+impl PartialEq for AnyCodec {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for AnyCodec {}
+
+/// What a [`Codec`] looks like behind a pointer.
+trait Erased: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    fn encode(
+        &self,
+        value: &dyn erased_serde::Serialize,
+        out: &mut FrameWriter<'_>,
+    ) -> Result<(), EncodeError>;
+
+    fn decode<'de>(&self, input: &'de [u8], visit: Visit<'_, 'de>) -> Result<(), DecodeError>;
+}
+
+type Visit<'v, 'de> =
+    &'v mut dyn FnMut(&mut dyn erased_serde::Deserializer<'de>) -> Result<(), erased_serde::Error>;
+
+/// A function pointer's phantom, so that the wrapper is `Send + Sync` whatever `C` is.
+struct ErasedCodec<C>(PhantomData<fn() -> C>);
+
+impl<C: Codec> Erased for ErasedCodec<C> {
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+
+    fn encode(
+        &self,
+        value: &dyn erased_serde::Serialize,
+        out: &mut FrameWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        C::encode(value, out)
+    }
+
+    fn decode<'de>(&self, input: &'de [u8], visit: Visit<'_, 'de>) -> Result<(), DecodeError> {
+        C::decode_seed(VisitSeed(visit), input)
+    }
+}
+
+/// Hands a codec's deserializer to a closure.
+struct VisitSeed<'v, 'de>(Visit<'v, 'de>);
+
+impl<'de> DeserializeSeed<'de> for VisitSeed<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let mut erased = <dyn erased_serde::Deserializer<'de>>::erase(deserializer);
+        (self.0)(&mut erased).map_err(serde::de::Error::custom)
+    }
+}

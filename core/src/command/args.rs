@@ -1,0 +1,462 @@
+//! Arguments: decoded from the body by name, or injected.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use serde::de::value::Error as PlainError;
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::{Call, Raw};
+use crate::envelope::BodyKind;
+use crate::error::Rejection;
+use crate::peer::Peer;
+use crate::state::State;
+
+/// Where a parameter's value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArgSource {
+    /// The body, under the parameter's name.
+    Body,
+    /// The call itself.
+    Call,
+}
+
+/// A type that a command may have as a parameter.
+///
+/// Everything that implements `Deserialize` is one, taken from the body. Implement it for a type of
+/// your own, which must not implement `Deserialize`, to inject something.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a command",
+    label = "this command's parameter",
+    note = "a parameter is `State<T>`, `Peer`, `Raw`, `&str`, `&[u8]` or a type that implements `serde::Deserialize`"
+)]
+pub trait CommandArg<'a>: Sized {
+    /// Where the value comes from.
+    const SOURCE: ArgSource;
+
+    /// Reads the value from the body.
+    ///
+    /// # Errors
+    ///
+    /// The codec's refusal.
+    fn from_body<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        let _ = deserializer;
+        Err(de::Error::custom("this parameter is not part of the body"))
+    }
+
+    /// Takes the value from the call.
+    ///
+    /// # Errors
+    ///
+    /// Why the call cannot give it, in words for the caller.
+    fn from_call(call: Call<'a>, name: &str) -> Result<Self, String> {
+        let _ = call;
+        Err(format!("parameter `{name}` comes from the body"))
+    }
+}
+
+impl<'a, T: Deserialize<'a>> CommandArg<'a> for T {
+    const SOURCE: ArgSource = ArgSource::Body;
+
+    #[inline]
+    fn from_body<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer)
+    }
+}
+
+impl<'a, T: Send + Sync + 'static> CommandArg<'a> for State<'a, T> {
+    const SOURCE: ArgSource = ArgSource::Call;
+
+    fn from_call(call: Call<'a>, name: &str) -> Result<Self, String> {
+        call.states().get().ok_or_else(|| {
+            format!(
+                "state not managed for field `{name}` on command `{}`. \
+                 You must call `.manage()` before using this command",
+                call.command()
+            )
+        })
+    }
+}
+
+impl<'a> CommandArg<'a> for Peer {
+    const SOURCE: ArgSource = ArgSource::Call;
+
+    fn from_call(call: Call<'a>, _: &str) -> Result<Self, String> {
+        Ok(call.peer().clone())
+    }
+}
+
+impl<'a> CommandArg<'a> for Raw {
+    const SOURCE: ArgSource = ArgSource::Call;
+
+    fn from_call(call: Call<'a>, name: &str) -> Result<Self, String> {
+        if call.body_kind() == BodyKind::Raw {
+            Ok(Self(bytes::Bytes::copy_from_slice(call.body())))
+        } else {
+            Err(format!(
+                "command {} expected raw bytes for key {name} but the IPC call used a structured \
+                 payload",
+                call.command()
+            ))
+        }
+    }
+}
+
+/// A `&str` parameter: borrowed from the frame wherever the codec allows, unescaped otherwise.
+#[derive(Debug, Clone)]
+pub struct TextArg<'a>(Cow<'a, str>);
+
+impl Deref for TextArg<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for TextArg<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = TextArg<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<TextArg<'de>, E> {
+                Ok(TextArg(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TextArg<'de>, E> {
+                Ok(TextArg(Cow::Owned(text.to_owned())))
+            }
+            fn visit_string<E: de::Error>(self, text: String) -> Result<TextArg<'de>, E> {
+                Ok(TextArg(Cow::Owned(text)))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// A `&[u8]` parameter: borrowed from the frame where the codec has a form for bytes, gathered from
+/// an array of numbers where it has not (JSON).
+#[derive(Debug, Clone)]
+pub struct BytesArg<'a>(Cow<'a, [u8]>);
+
+impl Deref for BytesArg<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for BytesArg<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BytesVisitor;
+        impl<'de> Visitor<'de> for BytesVisitor {
+            type Value = BytesArg<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_borrowed_bytes<E: de::Error>(
+                self,
+                bytes: &'de [u8],
+            ) -> Result<BytesArg<'de>, E> {
+                Ok(BytesArg(Cow::Borrowed(bytes)))
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<BytesArg<'de>, E> {
+                Ok(BytesArg(Cow::Owned(bytes.to_vec())))
+            }
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<BytesArg<'de>, E> {
+                Ok(BytesArg(Cow::Owned(bytes)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<BytesArg<'de>, A::Error> {
+                // A stated length is the peer's word: reserve no more than a page on it.
+                let mut bytes = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(4096));
+                while let Some(byte) = seq.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(BytesArg(Cow::Owned(bytes)))
+            }
+        }
+        deserializer.deserialize_bytes(BytesVisitor)
+    }
+}
+
+/// All parameters of one command. Implemented for tuples of up to 12.
+pub trait Args<'a>: Sized {
+    /// Decodes and injects, in declared order.
+    ///
+    /// # Errors
+    ///
+    /// The first parameter that is missing or mistyped.
+    fn take(call: Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection>;
+}
+
+impl<'a> Args<'a> for () {
+    #[inline]
+    fn take(_: Call<'a>, _: &'static [&'static str]) -> Result<Self, Rejection> {
+        Ok(())
+    }
+}
+
+/// Where decoded arguments go until all are there.
+trait Slots<'de> {
+    /// Reads the value of argument `index` from the map; false if it is not taken from the body.
+    fn read<A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<bool, A::Error>;
+
+    /// Reads the next body argument of a positional call; `None` when `index` is past the end.
+    fn read_next<A: SeqAccess<'de>>(&mut self, index: usize, seq: &mut A)
+    -> Result<bool, A::Error>;
+}
+
+struct ArgSeed<T>(PhantomData<T>);
+
+impl<'de, T: CommandArg<'de>> DeserializeSeed<'de> for ArgSeed<T> {
+    type Value = T;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        T::from_body(deserializer)
+    }
+}
+
+/// Reads the whole body into slots; remembers which argument was being read when it failed.
+struct BodySeed<'s, S> {
+    names: &'static [&'static str],
+    slots: &'s mut S,
+    at: &'s mut Option<usize>,
+}
+
+impl<'de, S: Slots<'de>> DeserializeSeed<'de> for BodySeed<'_, S> {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, S: Slots<'de>> Visitor<'de> for BodySeed<'_, S> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("named arguments")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    #[inline]
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key_seed(KeySeed(self.names))? {
+            *self.at = key;
+            let taken = match key {
+                Some(index) => self.slots.read(index, &mut map)?,
+                None => false,
+            };
+            if !taken {
+                *self.at = None;
+                map.next_value::<IgnoredAny>()?;
+            }
+            *self.at = None;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        for index in 0..self.names.len() {
+            *self.at = Some(index);
+            if !self.slots.read_next(index, &mut seq)? {
+                break;
+            }
+        }
+        *self.at = None;
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// An argument's place among the names, or `None` for a key nobody asked for.
+struct KeySeed(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Option<usize>;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an argument name")
+    }
+
+    #[inline]
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|name| *name == key))
+    }
+}
+
+fn bad(call: Call<'_>, text: impl fmt::Display) -> Rejection {
+    let _ = call;
+    Rejection::BadArguments {
+        text: text.to_string().into(),
+    }
+}
+
+/// Tauri's words, so that programs which show or match them see what they know.
+fn invalid(call: Call<'_>, name: &str, cause: impl fmt::Display) -> Rejection {
+    bad(
+        call,
+        format_args!(
+            "invalid args `{name}` for command `{}`: {cause}",
+            call.command()
+        ),
+    )
+}
+
+fn read_body<'a, S: Slots<'a>>(
+    call: Call<'a>,
+    names: &'static [&'static str],
+    slots: &mut S,
+) -> Result<(), Rejection> {
+    if call.body_kind() != BodyKind::Structured {
+        return Ok(());
+    }
+    let mut at = None;
+    let seed = BodySeed {
+        names,
+        slots,
+        at: &mut at,
+    };
+    call.codec()
+        .decode_seed(seed, call.body())
+        .map_err(|e| match at {
+            Some(index) => invalid(call, names[index], e.cause),
+            None => bad(
+                call,
+                format_args!("invalid args for command `{}`: {}", call.command(), e.cause),
+            ),
+        })
+}
+
+#[inline]
+fn finish<'a, T: CommandArg<'a>>(
+    call: Call<'a>,
+    name: &'static str,
+    slot: Option<T>,
+) -> Result<T, Rejection> {
+    match (slot, T::SOURCE) {
+        (Some(value), _) => Ok(value),
+        (None, ArgSource::Call) => T::from_call(call, name).map_err(|cause| bad(call, cause)),
+        (None, ArgSource::Body) if call.body_kind() == BodyKind::Raw => Err(invalid(
+            call,
+            name,
+            format_args!(
+                "command {} expected a value for key {name} but the IPC call used a bytes payload",
+                call.command()
+            ),
+        )),
+        (None, ArgSource::Body) => T::from_body(Missing).map_err(|_| {
+            invalid(
+                call,
+                name,
+                format_args!("command {} missing required key {name}", call.command()),
+            )
+        }),
+    }
+}
+
+/// A value that is not there: `None` for an `Option`, an error for everything else.
+struct Missing;
+
+impl<'de> Deserializer<'de> for Missing {
+    type Error = PlainError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, PlainError> {
+        Err(de::Error::custom("missing"))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PlainError> {
+        visitor.visit_none()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
+        bytes byte_buf unit unit_struct newtype_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+macro_rules! args_for_tuple {
+    ($($type:ident $index:tt),+) => {
+        impl<'de, $($type: CommandArg<'de>),+> Slots<'de> for ($(Option<$type>,)+) {
+            #[inline]
+            fn read<MA: MapAccess<'de>>(
+                &mut self,
+                index: usize,
+                map: &mut MA,
+            ) -> Result<bool, MA::Error> {
+                match index {
+                    $($index if $type::SOURCE == ArgSource::Body => {
+                        if self.$index.is_some() {
+                            return Err(de::Error::custom("the key stands twice"));
+                        }
+                        self.$index = Some(map.next_value_seed(ArgSeed::<$type>(PhantomData))?);
+                        Ok(true)
+                    })+
+                    _ => Ok(false),
+                }
+            }
+
+            fn read_next<SA: SeqAccess<'de>>(
+                &mut self,
+                index: usize,
+                seq: &mut SA,
+            ) -> Result<bool, SA::Error> {
+                match index {
+                    $($index if $type::SOURCE == ArgSource::Body => {
+                        self.$index = seq.next_element_seed(ArgSeed::<$type>(PhantomData))?;
+                        Ok(self.$index.is_some())
+                    })+
+                    // An injected parameter takes no place in a positional call.
+                    _ => Ok(true),
+                }
+            }
+        }
+
+        impl<'a, $($type: CommandArg<'a>),+> Args<'a> for ($($type,)+) {
+            #[inline]
+            fn take(call: Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection> {
+                let mut slots = ($(None::<$type>,)+);
+                if $($type::SOURCE == ArgSource::Body)||+ {
+                    read_body(call, names, &mut slots)?;
+                }
+                Ok(($(finish(call, names[$index], slots.$index)?,)+))
+            }
+        }
+    };
+}
+
+args_for_tuple!(A 0);
+args_for_tuple!(A 0, B 1);
+args_for_tuple!(A 0, B 1, C 2);
+args_for_tuple!(A 0, B 1, C 2, D 3);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+args_for_tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);

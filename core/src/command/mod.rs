@@ -1,0 +1,315 @@
+//! Commands: a name, its arguments, a function, an answer.
+//!
+//! `#[command]` writes the [`Command`] implementation; nothing here needs to be called by hand.
+
+mod args;
+mod reply;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use self::args::{ArgSource, Args, BytesArg, CommandArg, TextArg};
+pub use self::reply::{Outcome, Raw, Reply, ViaResult, ViaValue};
+use crate::codec::AnyCodec;
+use crate::envelope::{BodyKind, Head, Kind};
+use crate::error::{EncodeError, LinkError, Rejection, SendError, codes};
+use crate::peer::{Patience, Peer};
+use crate::state::States;
+use crate::transport::FrameWriter;
+
+/// A registered function.
+pub trait Command: 'static {
+    /// The name on the wire.
+    const NAME: &'static str;
+    /// Names of the arguments on the wire, in declared order; injected parameters are among them
+    /// with the name they would have.
+    const ARGS: &'static [&'static str];
+    /// How it runs.
+    const HANDLER: Handler;
+}
+
+/// A command's future: it answers the call itself.
+pub type CommandFuture = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
+/// How a command runs.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Handler {
+    /// `#[command(inline)]`: on the thread that reads the link. For functions that take less time
+    /// than a hand-over to another thread would (about 50 us); a slow one holds up its connection.
+    Inline(fn(&Call<'_>)),
+    /// `#[command] fn`: on a worker thread. Blocks no other call.
+    Blocking(fn(&Call<'_>)),
+    /// `#[command] async fn`: on the server's executor.
+    Async(fn(OwnedCall) -> CommandFuture),
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inline(_) => "Inline",
+            Self::Blocking(_) => "Blocking",
+            Self::Async(_) => "Async",
+        })
+    }
+}
+
+/// One call, borrowed from its frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    id: u64,
+    command: &'a str,
+    body_kind: BodyKind,
+    body: &'a [u8],
+    peer: &'a Peer,
+    states: &'a States,
+}
+
+impl<'a> Call<'a> {
+    /// A call from its parts.
+    #[must_use]
+    pub fn new(
+        id: u64,
+        command: &'a str,
+        body_kind: BodyKind,
+        body: &'a [u8],
+        peer: &'a Peer,
+        states: &'a States,
+    ) -> Self {
+        Self {
+            id,
+            command,
+            body_kind,
+            body,
+            peer,
+            states,
+        }
+    }
+
+    /// The call's id on its connection.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The command's name.
+    #[must_use]
+    pub fn command(&self) -> &'a str {
+        self.command
+    }
+
+    /// How the body is to be read.
+    #[must_use]
+    pub fn body_kind(&self) -> BodyKind {
+        self.body_kind
+    }
+
+    /// The body's bytes as they came.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn peer(&self) -> &'a Peer {
+        self.peer
+    }
+
+    /// The server's managed values.
+    #[must_use]
+    pub fn states(&self) -> &'a States {
+        self.states
+    }
+
+    /// The arguments, decoded and injected, in declared order.
+    ///
+    /// # Errors
+    ///
+    /// The first argument that is missing or mistyped.
+    #[inline]
+    pub fn args<A: Args<'a>>(&self, names: &'static [&'static str]) -> Result<A, Rejection> {
+        A::take(*self, names)
+    }
+
+    /// Sends the result.
+    pub fn answer<R: Reply + ?Sized>(&self, result: &R) {
+        self.answer_as(Kind::Response, "", result);
+    }
+
+    /// Sends the error value.
+    pub fn fail<R: Reply + ?Sized>(&self, error: &R) {
+        self.answer_as(Kind::Error, codes::COMMAND_FAILED, error);
+    }
+
+    /// Sends a refusal with a code of ours and words for people.
+    pub fn refuse(&self, code: &'static str, text: &str) {
+        let head = Head {
+            kind: Kind::Error,
+            body: BodyKind::Structured,
+            id: self.id,
+            name: code,
+        };
+        let codec = self.peer.codec();
+        self.send(&head, text.len(), &mut |out| codec.encode(text, out));
+    }
+
+    /// Sends a rejection.
+    pub fn reject(&self, rejection: &Rejection) {
+        self.refuse(rejection.code(), &rejection.to_string());
+    }
+
+    fn answer_as<R: Reply + ?Sized>(&self, kind: Kind, name: &'static str, value: &R) {
+        let head = Head {
+            kind,
+            body: R::BODY,
+            id: self.id,
+            name,
+        };
+        let codec = self.peer.codec();
+        self.send(&head, value.len_hint(), &mut |out| value.encode(codec, out));
+    }
+
+    fn send(
+        &self,
+        head: &Head<'_>,
+        body_len: usize,
+        fill: &mut dyn FnMut(&mut FrameWriter<'_>) -> Result<(), EncodeError>,
+    ) {
+        let port = self.peer.port();
+        match port.send(head, body_len, fill, Patience::SendTimeout) {
+            // A link that is over has told the caller already.
+            Ok(()) | Err(SendError::Link(_)) => {}
+            Err(SendError::Encode(e)) => {
+                self.refuse(
+                    codes::RESULT_NOT_ENCODABLE,
+                    &format!("result of command `{}`: {e}", self.command),
+                );
+            }
+            Err(e @ SendError::TooLarge { .. }) => {
+                self.refuse(
+                    codes::RESULT_TOO_LARGE,
+                    &format!("result of command `{}`: {e}", self.command),
+                );
+            }
+            // An answer cannot be dropped: the caller would wait for ever.
+            Err(_) => port.close(LinkError::Stalled { stalled_ms: 0 }),
+        }
+    }
+}
+
+/// One call that outlives its frame. Dropped without an answer, it answers with an error.
+#[derive(Debug)]
+pub struct OwnedCall {
+    id: u64,
+    frame: Bytes,
+    name_end: usize,
+    body_kind: BodyKind,
+    peer: Peer,
+    states: Arc<States>,
+    answered: bool,
+}
+
+impl OwnedCall {
+    /// A call from its frame, which must be a request that
+    /// [`Envelope::parse`](crate::envelope::Envelope::parse) has read.
+    #[must_use]
+    pub fn new(head: &Head<'_>, frame: Bytes, peer: Peer, states: Arc<States>) -> Self {
+        Self {
+            id: head.id,
+            frame,
+            name_end: head.len(),
+            body_kind: head.body,
+            peer,
+            states,
+            answered: false,
+        }
+    }
+
+    /// The call, borrowed.
+    #[must_use]
+    pub fn view(&self) -> Call<'_> {
+        let name = &self.frame[crate::envelope::HEADER_LEN..self.name_end];
+        Call {
+            id: self.id,
+            command: std::str::from_utf8(name).unwrap_or_default(),
+            body_kind: self.body_kind,
+            body: &self.frame[self.name_end..],
+            peer: &self.peer,
+            states: &self.states,
+        }
+    }
+
+    /// Says that the answer has been given; otherwise dropping gives one.
+    pub fn answered(&mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for OwnedCall {
+    fn drop(&mut self) {
+        if !self.answered {
+            let code = if std::thread::panicking() {
+                codes::HANDLER_PANICKED
+            } else {
+                codes::HANDLER_DROPPED
+            };
+            let call = self.view();
+            let text = ended_without_answer(call.command, code);
+            call.refuse(code, &text);
+        }
+    }
+}
+
+/// The words for a command that ended without an answer of its own.
+#[must_use]
+pub fn ended_without_answer(command: &str, code: &str) -> String {
+    match code {
+        codes::HANDLER_PANICKED => format!("command `{command}` panicked"),
+        _ => format!("command `{command}` ended without an answer"),
+    }
+}
+
+/// A set of commands, as `commands![..]` gathers them.
+#[derive(Debug, Default)]
+pub struct Commands(Vec<(&'static str, &'static [&'static str], Handler)>);
+
+impl Commands {
+    /// No commands.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a command.
+    #[must_use]
+    pub fn with<C: Command>(mut self) -> Self {
+        self.0.push((C::NAME, C::ARGS, C::HANDLER));
+        self
+    }
+
+    /// Adds all of another set.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Name, argument names and handler of each.
+    pub fn into_entries(
+        self,
+    ) -> impl Iterator<Item = (&'static str, &'static [&'static str], Handler)> {
+        self.0.into_iter()
+    }
+}
+
+/// The codec of a call's connection.
+impl Call<'_> {
+    /// The connection's codec.
+    #[must_use]
+    pub fn codec(&self) -> AnyCodec {
+        self.peer.codec()
+    }
+}

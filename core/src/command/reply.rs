@@ -1,0 +1,144 @@
+//! What a command may return.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::Call;
+use crate::codec::AnyCodec;
+use crate::envelope::BodyKind;
+use crate::error::EncodeError;
+use crate::transport::FrameWriter;
+
+/// Bytes that travel as they are, in no codec: as a result, or as a parameter for a raw body.
+///
+/// # Examples
+///
+/// ```
+/// use tramline_core::command::Raw;
+///
+/// fn read_file(path: &str) -> std::io::Result<Raw> {
+///     Ok(std::fs::read(path)?.into())
+/// }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Raw(pub Bytes);
+
+impl From<Vec<u8>> for Raw {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Bytes> for Raw {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+/// A value that can be an answer: anything serialisable, or [`Raw`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a command",
+    label = "this command's result",
+    note = "a result is `Raw`, or a type that implements `serde::Serialize`, or a `Result` of two such types"
+)]
+pub trait Reply {
+    /// How the body is to be read.
+    const BODY: BodyKind;
+
+    /// A guess at the encoded length, in bytes.
+    fn len_hint(&self) -> usize;
+
+    /// Writes the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`](crate::Codec::encode).
+    fn encode(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError>;
+}
+
+impl<T: Serialize + ?Sized> Reply for T {
+    const BODY: BodyKind = BodyKind::Structured;
+
+    fn len_hint(&self) -> usize {
+        size_of_val(self)
+    }
+
+    #[inline]
+    fn encode(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
+        codec.encode(self, out)
+    }
+}
+
+impl Reply for Raw {
+    const BODY: BodyKind = BodyKind::Raw;
+
+    fn len_hint(&self) -> usize {
+        self.0.len()
+    }
+
+    fn encode(&self, _: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
+        out.put(&self.0).map_err(|e| EncodeError::new("raw", e))
+    }
+}
+
+/// What a command returned, whatever its type. `(&Outcome(value)).answer_to(&call)` picks
+/// [`ViaResult`] for a `Result` and [`ViaValue`] for everything else.
+#[derive(Debug)]
+pub struct Outcome<T>(pub T);
+
+/// Answers with `Ok`'s value or fails with `Err`'s.
+///
+/// The bounds stand on the method, not on the implementation: which of the two traits is meant is
+/// then decided without them, and the compiler can say which bound is not met.
+pub trait ViaResult {
+    /// The result.
+    type Value;
+    /// The error value.
+    type Error;
+
+    /// Answers the call.
+    fn answer_to(&self, call: &Call<'_>)
+    where
+        Self::Value: Reply,
+        Self::Error: Reply;
+}
+
+impl<T, E> ViaResult for Outcome<Result<T, E>> {
+    type Value = T;
+    type Error = E;
+
+    #[inline]
+    fn answer_to(&self, call: &Call<'_>)
+    where
+        T: Reply,
+        E: Reply,
+    {
+        match &self.0 {
+            Ok(value) => call.answer(value),
+            Err(error) => call.fail(error),
+        }
+    }
+}
+
+/// Answers with the value.
+pub trait ViaValue {
+    /// The result.
+    type Value;
+
+    /// Answers the call.
+    fn answer_to(&self, call: &Call<'_>)
+    where
+        Self::Value: Reply;
+}
+
+impl<T> ViaValue for &Outcome<T> {
+    type Value = T;
+
+    #[inline]
+    fn answer_to(&self, call: &Call<'_>)
+    where
+        T: Reply,
+    {
+        call.answer(&self.0);
+    }
+}

@@ -1,0 +1,311 @@
+//! The envelope: 16 bytes of header, a name, a body. `docs/WIRE-FORMAT.md` section 3.
+//!
+//! All integers are little-endian. The length of the body is the length of the frame less what
+//! stands before it, so no length is stated twice.
+
+use crate::error::PeerFault;
+use crate::limits::MAX_NAME_LEN;
+
+/// Bytes before the name.
+pub const HEADER_LEN: usize = 16;
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Kind {
+    /// First message of either side: version, codec, limits. Body always JSON.
+    Hello = 1,
+    /// Last message: the name is a code, the body a text in JSON.
+    Goodbye = 2,
+    /// A call. Answered by exactly one `Response` or `Error` with the same id.
+    Request = 3,
+    /// The result of a call or the acknowledgement of a `Subscribe`.
+    Response = 4,
+    /// A call that failed: the name is a code, the body its error value.
+    Error = 5,
+    /// An event: the name is the event's name.
+    Event = 6,
+    /// "Send me events of this name from now on." Answered like a request.
+    Subscribe = 7,
+    /// The reverse. Not answered.
+    Unsubscribe = 8,
+    /// The caller no longer waits for the call with this id. Not answered.
+    Cancel = 9,
+    /// One message of the channel with this id.
+    Channel = 10,
+    /// The channel with this id has ended; a name is the code of the error that ended it.
+    ChannelEnd = 11,
+}
+
+impl Kind {
+    /// The kind with this number.
+    #[must_use]
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Hello,
+            2 => Self::Goodbye,
+            3 => Self::Request,
+            4 => Self::Response,
+            5 => Self::Error,
+            6 => Self::Event,
+            7 => Self::Subscribe,
+            8 => Self::Unsubscribe,
+            9 => Self::Cancel,
+            10 => Self::Channel,
+            11 => Self::ChannelEnd,
+            _ => return None,
+        })
+    }
+}
+
+/// How the body is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum BodyKind {
+    /// There is no body. Reads as no arguments, or `null`.
+    #[default]
+    Empty = 0,
+    /// A value in the connection's codec.
+    Structured = 1,
+    /// Bytes, as they are.
+    Raw = 2,
+}
+
+impl BodyKind {
+    const fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Empty,
+            1 => Self::Structured,
+            2 => Self::Raw,
+            _ => return None,
+        })
+    }
+}
+
+/// What stands before the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// What the message is.
+    pub kind: Kind,
+    /// How the body is to be read.
+    pub body: BodyKind,
+    /// Pairs a request with its answer, or names a channel. 0 where neither applies.
+    pub id: u64,
+    /// Command, event or code.
+    pub name: &'a str,
+}
+
+impl Head<'_> {
+    /// Bytes before the body.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        HEADER_LEN + self.name.len()
+    }
+
+    /// Never true; a head has at least [`HEADER_LEN`] bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The fixed part of the head. The name follows it.
+    ///
+    /// # Panics
+    ///
+    /// If the name is longer than [`MAX_NAME_LEN`]: whoever takes a name from a user checks it.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let name_len = u8::try_from(self.name.len()).expect("names are checked when they come in");
+        let mut bytes = [0; HEADER_LEN];
+        bytes[0] = self.kind as u8;
+        bytes[1] = self.body as u8;
+        bytes[2] = name_len;
+        // 3 flags, 4..6 ext_len, 6..8 reserved: zero in this version.
+        bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
+        bytes
+    }
+}
+
+/// One received message, borrowed from its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// What stands before the body.
+    pub head: Head<'a>,
+    /// The body's bytes.
+    pub body: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a frame. Every field is checked; nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerFault`] names the field and what was found in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
+    ///
+    /// let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: "tick" };
+    /// let mut frame = head.to_bytes().to_vec();
+    /// frame.extend_from_slice(b"tick\x01\x02");
+    /// let read = Envelope::parse(&frame)?;
+    /// assert_eq!(read.head, head);
+    /// assert_eq!(read.body, [1, 2]);
+    /// # Ok::<(), tramline_core::PeerFault>(())
+    /// ```
+    pub fn parse(frame: &'a [u8]) -> Result<Self, PeerFault> {
+        let Some((header, rest)) = frame.split_first_chunk::<HEADER_LEN>() else {
+            return Err(PeerFault::new(
+                "envelope",
+                format_args!("{} bytes, a header has {HEADER_LEN}", frame.len()),
+            ));
+        };
+        let [
+            kind,
+            body,
+            name_len,
+            flags,
+            ext_a,
+            ext_b,
+            res_a,
+            res_b,
+            id @ ..,
+        ] = *header;
+        let kind = Kind::from_u8(kind)
+            .ok_or_else(|| PeerFault::new("kind", format_args!("{kind} is no message kind")))?;
+        let body_kind = BodyKind::from_u8(body)
+            .ok_or_else(|| PeerFault::new("body kind", format_args!("{body} is no body kind")))?;
+        if flags != 0 || ext_a != 0 || ext_b != 0 || res_a != 0 || res_b != 0 {
+            return Err(PeerFault::new(
+                "envelope",
+                format_args!(
+                    "reserved bytes are {flags:02x} {ext_a:02x} {ext_b:02x} {res_a:02x} {res_b:02x}, \
+                     this version sends zero"
+                ),
+            ));
+        }
+        let name_len = usize::from(name_len);
+        if name_len > rest.len() {
+            return Err(PeerFault::new(
+                "name_len",
+                format_args!(
+                    "{name_len} bytes of name, the frame has {} left",
+                    rest.len()
+                ),
+            ));
+        }
+        let (name, body) = rest.split_at(name_len);
+        let name = std::str::from_utf8(name)
+            .map_err(|e| PeerFault::new("name", format_args!("not UTF-8: {e}")))?;
+        if body_kind == BodyKind::Empty && !body.is_empty() {
+            return Err(PeerFault::new(
+                "body kind",
+                format_args!("says empty, {} bytes follow", body.len()),
+            ));
+        }
+        Ok(Self {
+            head: Head {
+                kind,
+                body: body_kind,
+                id: u64::from_le_bytes(id),
+                name,
+            },
+            body,
+        })
+    }
+
+    /// Where the body begins in the frame.
+    #[must_use]
+    pub fn body_offset(&self) -> usize {
+        self.head.len()
+    }
+}
+
+const _: () = assert!(MAX_NAME_LEN == u8::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(head: &Head<'_>, body: &[u8]) -> Vec<u8> {
+        [head.to_bytes().as_slice(), head.name.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn v1_invoke_frame_bytes_are_unchanged() {
+        let head = Head {
+            kind: Kind::Request,
+            body: BodyKind::Structured,
+            id: 0x0102_0304,
+            name: "add",
+        };
+        assert_eq!(
+            frame(&head, b"{}"),
+            [
+                3, 1, 3, 0, 0, 0, 0, 0, 4, 3, 2, 1, 0, 0, 0, 0, b'a', b'd', b'd', b'{', b'}'
+            ]
+        );
+    }
+
+    #[test]
+    fn unknown_kinds_reserved_bytes_and_lengths_are_refused() {
+        let head = Head {
+            kind: Kind::Event,
+            body: BodyKind::Raw,
+            id: 0,
+            name: "tick",
+        };
+        let good = frame(&head, b"");
+        assert!(Envelope::parse(&good).is_ok());
+        let refused_at = |offset: usize, value: u8| {
+            let mut bad = good.clone();
+            bad[offset] = value;
+            Envelope::parse(&bad).expect_err("must be refused").at
+        };
+        assert_eq!(refused_at(0, 0), "kind");
+        assert_eq!(refused_at(0, 12), "kind");
+        assert_eq!(refused_at(1, 3), "body kind");
+        assert_eq!(refused_at(2, 5), "name_len");
+        for reserved in 3..8 {
+            assert_eq!(refused_at(reserved, 1), "envelope");
+        }
+        assert_eq!(refused_at(16, 0xff), "name");
+        assert_eq!(
+            Envelope::parse(&good[..15]).expect_err("short").at,
+            "envelope"
+        );
+        // A body where none is announced.
+        let mut bad = good.clone();
+        bad[1] = 0;
+        bad.push(1);
+        assert_eq!(Envelope::parse(&bad).expect_err("body").at, "body kind");
+    }
+
+    proptest! {
+        #[test]
+        fn every_head_survives_the_wire(
+            kind in 1u8..=11, body in 1u8..=2, id: u64, name in "\\PC{0,60}", bytes: Vec<u8>
+        ) {
+            let head = Head {
+                kind: Kind::from_u8(kind).expect("in range"),
+                body: BodyKind::from_u8(body).expect("in range"),
+                id,
+                name: &name,
+            };
+            let wire = frame(&head, &bytes);
+            let read = Envelope::parse(&wire).expect("our own frame");
+            prop_assert_eq!(read.head, head);
+            prop_assert_eq!(read.body, &bytes[..]);
+            prop_assert_eq!(read.body_offset(), wire.len() - bytes.len());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = Envelope::parse(&bytes);
+        }
+    }
+}

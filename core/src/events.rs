@@ -1,0 +1,202 @@
+//! Who listens to what.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::Deserialize;
+
+use crate::codec::AnyCodec;
+use crate::envelope::BodyKind;
+use crate::error::{ConfigError, DecodeError};
+use crate::limits::check_event_name;
+use crate::peer::Peer;
+
+/// A received event, as a listener sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) body_kind: BodyKind,
+    pub(crate) body: &'a [u8],
+    pub(crate) codec: AnyCodec,
+    pub(crate) peer: &'a Peer,
+}
+
+impl<'a> Event<'a> {
+    /// An event from its parts.
+    #[must_use]
+    pub fn new(
+        name: &'a str,
+        body_kind: BodyKind,
+        body: &'a [u8],
+        codec: AnyCodec,
+        peer: &'a Peer,
+    ) -> Self {
+        Self {
+            name,
+            body_kind,
+            body,
+            codec,
+            peer,
+        }
+    }
+
+    /// The event's name.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Who emitted it.
+    #[must_use]
+    pub fn peer(&self) -> &'a Peer {
+        self.peer
+    }
+
+    /// The payload; it may borrow from the event. An event without payload reads as `null`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the payload is not a `T`, or is raw.
+    pub fn payload<T: Deserialize<'a>>(&self) -> Result<T, DecodeError> {
+        match self.body_kind {
+            BodyKind::Structured => self.codec.decode(self.body),
+            BodyKind::Empty => AnyCodec::JSON.decode(b"null"),
+            BodyKind::Raw => Err(DecodeError::new("raw", "the event carries raw bytes")),
+        }
+    }
+
+    /// The payload's bytes as they came.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// How [`bytes`](Self::bytes) are to be read.
+    #[must_use]
+    pub fn body_kind(&self) -> BodyKind {
+        self.body_kind
+    }
+}
+
+/// Names one listener, for `unlisten`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
+type Callback = dyn Fn(Event<'_>) + Send + Sync;
+
+struct Listener {
+    id: ListenerId,
+    once: bool,
+    active: AtomicBool,
+    callback: Box<Callback>,
+}
+
+/// The listeners of one name. A slice behind a counter, so that delivery holds no lock.
+type Group = Arc<[Arc<Listener>]>;
+
+/// All listeners of one place.
+///
+/// A listener may listen and unlisten inside its callback: callbacks run without any lock held.
+#[derive(Default)]
+pub struct Listeners {
+    next_id: AtomicU64,
+    by_name: RwLock<HashMap<Box<str>, Group>>,
+}
+
+impl Listeners {
+    /// Adds a listener. The second value is true if it is the first for its name: the peers then
+    /// have to be told.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::EventName`].
+    pub fn add(
+        &self,
+        name: &str,
+        once: bool,
+        callback: impl Fn(Event<'_>) + Send + Sync + 'static,
+    ) -> Result<(ListenerId, bool), ConfigError> {
+        check_event_name(name)?;
+        // Relaxed: only uniqueness matters.
+        let id = ListenerId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let listener = Arc::new(Listener {
+            id,
+            once,
+            active: AtomicBool::new(true),
+            callback: Box::new(callback),
+        });
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        let known = by_name.get(name).cloned().unwrap_or_default();
+        let first = known.is_empty();
+        by_name.insert(
+            name.into(),
+            known.iter().cloned().chain([listener]).collect(),
+        );
+        Ok((id, first))
+    }
+
+    /// Removes a listener; unknown ids are ignored. The name, if that was its last listener.
+    pub fn remove(&self, id: ListenerId) -> Option<Box<str>> {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        let (name, known) = by_name
+            .iter()
+            .find(|(_, known)| known.iter().any(|l| l.id == id))?;
+        let name = name.clone();
+        let left: Group = known
+            .iter()
+            .filter(|l| {
+                if l.id == id {
+                    // Relaxed: the lock orders it for later events; an event being delivered on
+                    // another thread at this moment may still arrive.
+                    l.active.store(false, Ordering::Relaxed);
+                }
+                l.id != id
+            })
+            .cloned()
+            .collect();
+        if left.is_empty() {
+            by_name.remove(&name);
+            return Some(name);
+        }
+        by_name.insert(name, left);
+        None
+    }
+
+    /// Calls every listener of the event's name, in the order in which they were added. The name,
+    /// if the last one was a `once`.
+    pub fn deliver(&self, event: Event<'_>) -> Option<Box<str>> {
+        let listeners = {
+            let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+            by_name.get(event.name).cloned()
+        }?;
+        let mut orphaned = None;
+        for listener in listeners.iter() {
+            if listener.once {
+                // The swap decides a race between two threads that deliver. Relaxed: nothing else
+                // is published by it.
+                if listener.active.swap(false, Ordering::Relaxed) {
+                    orphaned = self.remove(listener.id);
+                    (listener.callback)(event);
+                }
+            } else if listener.active.load(Ordering::Relaxed) {
+                (listener.callback)(event);
+            }
+        }
+        orphaned
+    }
+
+    /// Every name somebody listens to.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.keys().map(|name| name.to_string()).collect()
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listeners").field(&self.names()).finish()
+    }
+}

@@ -1,0 +1,29 @@
+//! The tramline protocol without I/O: what a message means.
+//!
+//! Envelope, codecs, commands, events, permissions, limits and errors. No sockets, no threads, no
+//! clocks, no `unsafe`. Applications use the `tramline` crate, which re-exports what they need;
+//! this crate is for writing a transport, a codec or another front end.
+
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod codec;
+pub mod command;
+pub mod envelope;
+pub mod error;
+pub mod events;
+pub mod gate;
+pub mod limits;
+pub mod peer;
+pub mod router;
+pub mod session;
+pub mod state;
+pub mod transport;
+
+pub use codec::{AnyCodec, Codec};
+pub use error::{
+    ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error, HandlerFailure,
+    InvokeError, LinkError, PeerFault, Rejection, SendError,
+};
+pub use limits::Limits;
+pub use transport::{Frame, FrameWriter, Halves, PeerIdentity, Transport};

@@ -1,0 +1,224 @@
+//! The other end of a connection, as commands and listeners see it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::codec::AnyCodec;
+use crate::envelope::{BodyKind, Head, Kind};
+use crate::error::{EncodeError, LinkError, SendError};
+use crate::limits::check_event_name;
+use crate::transport::{FrameWriter, PeerIdentity};
+
+/// Writes a message's body into its frame.
+pub type Fill<'f> = &'f mut dyn FnMut(&mut FrameWriter<'_>) -> Result<(), EncodeError>;
+
+/// How long a sender may wait for room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all: [`SendError::Full`] at once.
+    None,
+    /// As long as the send timeout says.
+    SendTimeout,
+}
+
+/// Where the messages of one connection leave.
+pub trait Port: Send + Sync {
+    /// Sends one message. `body_len` is a guess in bytes; the body is written in place by `fill`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SendError`] says; after an error nothing of the message has reached the peer.
+    fn send(
+        &self,
+        head: &Head<'_>,
+        body_len: usize,
+        fill: Fill<'_>,
+        patience: Patience,
+    ) -> Result<(), SendError>;
+
+    /// Whether the peer listens to events of this name.
+    fn peer_listens(&self, event: &str) -> bool;
+
+    /// Ends the connection; calls waiting on either side learn why.
+    fn close(&self, reason: LinkError);
+}
+
+/// The other end of one connection. Clones are the same peer.
+#[derive(Clone)]
+pub struct Peer(Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    label: Option<Box<str>>,
+    identity: PeerIdentity,
+    transport: &'static str,
+    codec: AnyCodec,
+    port: Arc<dyn Port>,
+}
+
+impl Peer {
+    /// A peer reached through `port`.
+    pub fn new(
+        id: u64,
+        label: Option<Box<str>>,
+        identity: PeerIdentity,
+        transport: &'static str,
+        codec: AnyCodec,
+        port: Arc<dyn Port>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            id,
+            label,
+            identity,
+            transport,
+            codec,
+            port,
+        }))
+    }
+
+    /// The connection's number on this side, never reused.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The label the peer asked for in its hello. Several peers may bear the same one.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.0.label.as_deref()
+    }
+
+    /// Who the peer is, as the operating system says.
+    #[must_use]
+    pub fn identity(&self) -> PeerIdentity {
+        self.0.identity
+    }
+
+    /// The transport's short name: `shm`, `pipe` or `mem`.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        self.0.transport
+    }
+
+    /// The connection's codec.
+    #[must_use]
+    pub fn codec(&self) -> AnyCodec {
+        self.0.codec
+    }
+
+    /// Where messages to this peer leave.
+    #[must_use]
+    pub fn port(&self) -> &dyn Port {
+        &*self.0.port
+    }
+
+    /// Emits an event to this peer. Nothing crosses if it does not listen.
+    ///
+    /// Waits while the link is full, as long as the send timeout says; see
+    /// [`try_emit`](Self::try_emit).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; the link lives unless it is [`SendError::Link`].
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, payload: &T) -> Result<(), SendError> {
+        self.emit_with(event, payload, Patience::SendTimeout)
+    }
+
+    /// Emits an event to this peer if there is room for it now.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if there is none.
+    pub fn try_emit<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        payload: &T,
+    ) -> Result<(), SendError> {
+        self.emit_with(event, payload, Patience::None)
+    }
+
+    /// Emits an event whose payload is bytes as they are, in no codec.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_raw(&self, event: &str, payload: &[u8]) -> Result<(), SendError> {
+        check_event_name(event)?;
+        if !self.0.port.peer_listens(event) {
+            return Ok(());
+        }
+        let head = Head {
+            kind: Kind::Event,
+            body: BodyKind::Raw,
+            id: 0,
+            name: event,
+        };
+        send_bytes(&*self.0.port, &head, payload, Patience::SendTimeout)
+    }
+
+    /// Ends the connection with this peer.
+    pub fn disconnect(&self) {
+        self.0.port.close(LinkError::Closed);
+    }
+
+    fn emit_with<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        payload: &T,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        check_event_name(event)?;
+        if !self.0.port.peer_listens(event) {
+            return Ok(());
+        }
+        let head = Head {
+            kind: Kind::Event,
+            body: BodyKind::Structured,
+            id: 0,
+            name: event,
+        };
+        let codec = self.0.codec;
+        self.0.port.send(
+            &head,
+            size_of_val(payload),
+            &mut |out| codec.encode(payload, out),
+            patience,
+        )
+    }
+}
+
+/// Sends a message whose body is bytes already.
+///
+/// # Errors
+///
+/// As [`Port::send`].
+pub fn send_bytes(
+    port: &dyn Port,
+    head: &Head<'_>,
+    body: &[u8],
+    patience: Patience,
+) -> Result<(), SendError> {
+    let fill: Fill<'_> = &mut |out| out.put(body).map_err(|e| EncodeError::new("raw", e));
+    port.send(head, body.len(), fill, patience)
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("id", &self.0.id)
+            .field("label", &self.0.label)
+            .field("transport", &self.0.transport)
+            .field("codec", &self.0.codec)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Peer {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Peer {}

@@ -1,0 +1,94 @@
+//! Name to handler.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::command::{Call, Commands, Handler, ended_without_answer};
+use crate::error::{ConfigError, Rejection, codes};
+use crate::gate::Capabilities;
+use crate::limits::MAX_NAME_LEN;
+use crate::state::States;
+
+/// Commands, managed values and what peers may do: everything a server decides calls by.
+#[derive(Debug, Default)]
+pub struct Router {
+    commands: HashMap<&'static str, (Handler, &'static [&'static str])>,
+    states: Arc<States>,
+    capabilities: Capabilities,
+}
+
+impl Router {
+    /// A router over these commands, values and capabilities.
+    ///
+    /// # Errors
+    ///
+    /// Two commands under one name, or a name that does not fit the envelope.
+    pub fn new(
+        commands: Commands,
+        states: States,
+        capabilities: Capabilities,
+    ) -> Result<Self, ConfigError> {
+        let mut by_name = HashMap::new();
+        for (name, args, handler) in commands.into_entries() {
+            if name.len() > MAX_NAME_LEN {
+                let len = name.len();
+                return Err(ConfigError::CommandName {
+                    name: name.into(),
+                    len,
+                    max: MAX_NAME_LEN,
+                });
+            }
+            if by_name.insert(name, (handler, args)).is_some() {
+                return Err(ConfigError::DuplicateCommand { name: name.into() });
+            }
+        }
+        Ok(Self {
+            commands: by_name,
+            states: Arc::new(states),
+            capabilities,
+        })
+    }
+
+    /// The handler of a command this peer may invoke. Refused and unknown look alike to a peer
+    /// without rights, for the gate comes first.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, in Tauri's words.
+    #[inline]
+    pub fn route(&self, command: &str) -> Result<Handler, Rejection> {
+        if !self.capabilities.may_invoke(command) {
+            let text = format!("Command {command} not allowed by ACL");
+            return Err(Rejection::Denied { text: text.into() });
+        }
+        match self.commands.get(command) {
+            Some((handler, _)) => Ok(*handler),
+            None => {
+                let text = format!("Command {command} not found");
+                Err(Rejection::UnknownCommand { text: text.into() })
+            }
+        }
+    }
+
+    /// What peers may do.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// The managed values.
+    #[must_use]
+    pub fn states(&self) -> &Arc<States> {
+        &self.states
+    }
+}
+
+/// Runs a synchronous handler. A panic becomes an error reply.
+#[inline]
+pub fn run(handler: fn(&Call<'_>), call: &Call<'_>) {
+    if catch_unwind(AssertUnwindSafe(|| handler(call))).is_err() {
+        let code = codes::HANDLER_PANICKED;
+        call.refuse(code, &ended_without_answer(call.command(), code));
+    }
+}
