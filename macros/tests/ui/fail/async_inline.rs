@@ -1,0 +1,6 @@
+use tramline::command;
+
+#[command(inline)]
+async fn later() {}
+
+fn main() {}

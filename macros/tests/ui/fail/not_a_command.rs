@@ -1,0 +1,7 @@
+use tramline::commands;
+
+struct Data;
+
+fn main() {
+    let _ = commands![Data];
+}

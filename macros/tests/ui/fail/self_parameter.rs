@@ -1,0 +1,12 @@
+use tramline::command;
+
+struct Store;
+
+impl Store {
+    #[command]
+    fn read(&self, key: String) -> String {
+        key
+    }
+}
+
+fn main() {}
