@@ -1,0 +1,126 @@
+//! Noticing that a peer is gone: one thread per process sleeps on all control sockets.
+//!
+//! It has no timer, so an idle process stays idle. It does not survive `fork` without `exec`; the
+//! child of such a fork must not use links of its parent.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use tramline_core::PeerFault;
+
+use crate::link::Link;
+
+/// Names one watched link. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct WatchId(u64);
+
+struct Watcher {
+    epoll: OwnedFd,
+    links: Mutex<(u64, HashMap<u64, Weak<Link>>)>,
+}
+
+static WATCHER: Mutex<Option<&'static Watcher>> = Mutex::new(None);
+
+/// Starts the watcher if it does not run yet.
+pub(crate) fn start() -> io::Result<()> {
+    watcher().map(drop)
+}
+
+/// Watches `link` until it is forgotten or its peer is gone.
+pub(crate) fn watch(link: &Arc<Link>) -> io::Result<WatchId> {
+    let watcher = watcher()?;
+    let id = {
+        let mut links = lock(&watcher.links);
+        links.0 += 1;
+        let id = links.0;
+        links.1.insert(id, Arc::downgrade(link));
+        id
+    };
+    let wanted = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
+    if let Err(error) = epoll::add(&watcher.epoll, link.socket(), epoll::EventData::new_u64(id), wanted)
+    {
+        lock(&watcher.links).1.remove(&id);
+        return Err(error.into());
+    }
+    Ok(WatchId(id))
+}
+
+/// Ends a watch. Before the socket is closed, for a closed descriptor cannot be taken out.
+pub(crate) fn forget(WatchId(id): WatchId, socket: BorrowedFd<'_>) {
+    if let Ok(watcher) = watcher() {
+        lock(&watcher.links).1.remove(&id);
+        // Not there any more if the peer hung up first.
+        let _ = epoll::delete(&watcher.epoll, socket);
+    }
+}
+
+fn watcher() -> io::Result<&'static Watcher> {
+    let mut slot = lock(&WATCHER);
+    if let Some(watcher) = *slot {
+        return Ok(watcher);
+    }
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let links = Mutex::new((0, HashMap::new()));
+    // Lives as long as the process, like its thread.
+    let watcher: &'static Watcher = Box::leak(Box::new(Watcher { epoll, links }));
+    std::thread::Builder::new().name("tramline-watch".into()).spawn(|| watcher.run())?;
+    *slot = Some(watcher);
+    Ok(watcher)
+}
+
+impl Watcher {
+    fn run(&self) {
+        let mut room = [MaybeUninit::<epoll::Event>::uninit(); 32];
+        loop {
+            match epoll::wait(&self.epoll, &mut room, None) {
+                Ok((events, _)) => {
+                    for event in events {
+                        self.handle(event.data.u64(), event.flags);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                // Nothing else can happen to a valid epoll descriptor.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn handle(&self, id: u64, flags: epoll::EventFlags) {
+        // The lock is released before the link is used: dropping the last reference takes it again.
+        let Some(link) = lock(&self.links).1.get(&id).and_then(Weak::upgrade) else { return };
+        let gone = epoll::EventFlags::HUP | epoll::EventFlags::RDHUP | epoll::EventFlags::ERR;
+        if flags.intersects(gone) {
+            self.stop(&link);
+            link.hung_up();
+            return;
+        }
+        let mut byte = [0_u8; 1];
+        match rustix::net::recv(link.socket(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok((1.., _)) => {
+                self.stop(&link);
+                link.fault(PeerFault::new("control socket", "unexpected bytes"));
+            }
+            Ok((0, _)) | Err(_) => {
+                self.stop(&link);
+                link.hung_up();
+            }
+        }
+    }
+
+    /// A hang-up stays: looking again would never sleep.
+    fn stop(&self, link: &Link) {
+        let _ = epoll::delete(&self.epoll, link.socket());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing inside can be left half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

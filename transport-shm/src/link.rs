@@ -1,0 +1,417 @@
+//! One open connection: the ring halves, what both share, and how the link ends.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::net::Shutdown;
+use tramline_core::transport::{Receiver, Sender, Signal, Ticket, WaitFor};
+use tramline_core::{Frame, Halves, LinkError, PeerFault, PeerIdentity, SendError, Transport};
+
+use crate::death;
+use crate::layout;
+use crate::ring::Side;
+use crate::ring::consumer::{Consumer, Polled};
+use crate::ring::memory::{OwnMap, OwnRingMap, OwnWords, PeerMap};
+use crate::ring::producer::Producer;
+use crate::ring::record::Kind;
+use crate::sync::{AtomicU32, Ordering};
+use crate::wake::budget::Budget;
+use crate::wake::futex::{self, Watch};
+
+/// Bits of [`Link::over`]: closed here, faulted, hung up by the peer.
+const CLOSED: u32 = 1;
+const FAULTED: u32 = 2;
+const HUNG_UP: u32 = 4;
+
+/// What the halves, the signal and the watcher share. Dropping the last one ends the link.
+pub(crate) struct Link {
+    own: OwnMap,
+    peer: PeerMap,
+    socket: OwnedFd,
+    over: AtomicU32,
+    kicks: AtomicU32,
+    fault: OnceLock<PeerFault>,
+    watch: OnceLock<death::WatchId>,
+}
+
+impl Link {
+    /// The control socket.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The peer is gone: called by the watcher.
+    pub(crate) fn hung_up(&self) {
+        self.raise(HUNG_UP);
+        self.kick();
+    }
+
+    /// The peer broke the protocol.
+    pub(crate) fn fault(&self, fault: PeerFault) -> LinkError {
+        // The first fault is the one that is reported.
+        let fault = self.fault.get_or_init(|| fault).clone();
+        if self.raise(FAULTED) & (CLOSED | FAULTED) == 0 {
+            self.end(layout::STATE_FAULTED);
+        }
+        LinkError::Fault(fault)
+    }
+
+    fn close(&self) {
+        if self.raise(CLOSED) & (CLOSED | FAULTED) == 0 {
+            self.end(layout::STATE_CLOSED);
+        }
+    }
+
+    /// Tells the peer and every sleeper. The state word comes before the hang-up, so that a peer
+    /// that sees the hang-up can tell a goodbye from a death.
+    fn end(&self, state: u32) {
+        // PAIRS WITH the acquire in `PeerMap::state`.
+        self.own.word32(layout::STATE).store(state, Ordering::Release);
+        self.own.ring_bell(Side::Data);
+        self.own.ring_bell(Side::Space);
+        // Fails only if the peer is gone already, which is what is wanted.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        self.kick();
+    }
+
+    fn raise(&self, bit: u32) -> u32 {
+        // PAIRS WITH the acquire in `flags`: whoever sees the bit sees the fault behind it.
+        self.over.fetch_or(bit, Ordering::AcqRel)
+    }
+
+    #[inline]
+    fn flags(&self) -> u32 {
+        // PAIRS WITH `raise`.
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Why the link is over from this side, whatever may still lie in the ring.
+    #[cold]
+    fn ended_here(&self, flags: u32) -> Option<LinkError> {
+        if flags & FAULTED != 0
+            && let Some(fault) = self.fault.get()
+        {
+            Some(LinkError::Fault(fault.clone()))
+        } else {
+            (flags & CLOSED != 0).then_some(LinkError::Closed)
+        }
+    }
+
+    /// Why the link is over, once nothing is left in the ring.
+    #[cold]
+    fn ended(&self, flags: u32) -> Option<LinkError> {
+        self.ended_here(flags).or_else(|| {
+            (flags & HUNG_UP != 0).then(|| {
+                // The word is only believed about how the peer left; that it left, the socket says.
+                if self.peer.state() == layout::STATE_CLOSED {
+                    LinkError::Closed
+                } else {
+                    LinkError::PeerDied
+                }
+            })
+        })
+    }
+
+    fn kick(&self) {
+        // PAIRS WITH the acquire in `kicks`, and with the kernel's comparison in `wait`.
+        self.kicks.fetch_add(1, Ordering::Release);
+        futex::wake_private(&self.kicks);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.get() {
+            death::forget(*watch, self.socket.as_fd());
+        }
+        self.close();
+    }
+}
+
+type ShmProducer = Producer<OwnRingMap, OwnMap, PeerMap>;
+type ShmConsumer = Consumer<OwnMap, PeerMap>;
+
+/// An open connection through shared memory, from [`establish`](crate::establish).
+///
+/// Dropping it, or all of its halves, closes the link.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn open(shm: tramline_transport_shm::ShmTransport) -> Result<(), tramline_core::SendError> {
+/// use tramline_core::Transport;
+///
+/// let mut halves = Box::new(shm).into_halves();
+/// let room = halves.sender.claim(5)?;
+/// room[..5].copy_from_slice(b"hello");
+/// halves.sender.commit(5);
+/// halves.sender.flush()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct ShmTransport {
+    identity: PeerIdentity,
+    producer: ShmProducer,
+    consumer: ShmConsumer,
+    link: Arc<Link>,
+    max_message_len: usize,
+}
+
+impl fmt::Debug for ShmTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShmTransport").field("peer", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl ShmTransport {
+    /// Puts an agreed connection together and starts to watch its socket.
+    pub(crate) fn open(
+        socket: OwnedFd,
+        (own, ring): (OwnMap, OwnRingMap),
+        peer: PeerMap,
+        identity: PeerIdentity,
+        max_message_len: usize,
+    ) -> std::io::Result<Self> {
+        // PAIRS WITH the acquire in `PeerMap::state`.
+        own.word32(layout::STATE).store(layout::STATE_OPEN, Ordering::Release);
+        let link = Arc::new(Link {
+            own: own.clone(),
+            peer: peer.clone(),
+            socket,
+            over: AtomicU32::new(0),
+            kicks: AtomicU32::new(0),
+            fault: OnceLock::new(),
+            watch: OnceLock::new(),
+        });
+        let watch = death::watch(&link)?;
+        // Set once, here.
+        let _ = link.watch.set(watch);
+        Ok(Self {
+            identity,
+            producer: Producer::new(ring, own.clone(), peer.clone()),
+            consumer: Consumer::new(own, peer, max_message_len),
+            link,
+            max_message_len,
+        })
+    }
+}
+
+impl Transport for ShmTransport {
+    fn into_halves(self: Box<Self>) -> Halves {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        Halves {
+            transport: "shm",
+            peer: self.identity,
+            sender: Box::new(ShmSender {
+                producer: self.producer,
+                link: Arc::clone(&self.link),
+                max_message_len: self.max_message_len,
+            }),
+            receiver: Box::new(ShmReceiver {
+                consumer: self.consumer,
+                link: Arc::clone(&self.link),
+                budget: Budget::new(cpus),
+                parked: None,
+            }),
+            signal: Box::new(ShmSignal { link: self.link }),
+        }
+    }
+}
+
+struct ShmSender {
+    producer: ShmProducer,
+    link: Arc<Link>,
+    max_message_len: usize,
+}
+
+impl ShmSender {
+    #[inline]
+    fn check(&self) -> Result<(), LinkError> {
+        match self.link.flags() {
+            0 => Ok(()),
+            flags => self.link.ended(flags).map_or(Ok(()), Err),
+        }
+    }
+
+    fn fault(&self, fault: PeerFault) -> SendError {
+        SendError::Link(self.link.fault(fault))
+    }
+}
+
+impl Sender for ShmSender {
+    fn claim(&mut self, min_len: usize) -> Result<&mut [u8], SendError> {
+        self.check()?;
+        match self.producer.claim(min_len) {
+            Ok(true) => Ok(self.producer.slot()),
+            Ok(false) => Err(SendError::Full),
+            Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
+    fn commit(&mut self, len: usize) {
+        self.producer.commit(Kind::Data, len);
+    }
+
+    fn send_part(&mut self, message: &[u8], sent: &mut usize) -> Result<(), SendError> {
+        self.check()?;
+        if message.len() > self.max_message_len {
+            return Err(SendError::TooLarge { len: message.len(), max: self.max_message_len });
+        }
+        match self.producer.send_part(message, sent) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SendError::Full),
+            Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), LinkError> {
+        self.check()?;
+        self.producer.flush();
+        Ok(())
+    }
+
+    fn arm(&mut self) -> Option<Ticket> {
+        match self.producer.arm() {
+            Ok(None) => None,
+            Ok(Some(bell)) if self.link.flags() == 0 => Some(Ticket(bell)),
+            Ok(Some(_)) => {
+                self.producer.disarm();
+                None
+            }
+            Err(fault) => {
+                // The next call reports it.
+                self.link.fault(fault);
+                self.producer.disarm();
+                None
+            }
+        }
+    }
+
+    fn disarm(&mut self) {
+        self.producer.disarm();
+    }
+}
+
+struct ShmReceiver {
+    consumer: ShmConsumer,
+    link: Arc<Link>,
+    budget: Budget,
+    /// When the current sleep was announced.
+    parked: Option<Instant>,
+}
+
+/// How often the next header is looked at between two looks at the clock. Measured: a clock read
+/// costs as much as several polls.
+const POLLS_PER_CLOCK: u32 = 8;
+
+impl Receiver for ShmReceiver {
+    fn poll(&mut self) -> Result<Option<Frame<'_>>, LinkError> {
+        // Read before the ring: what was committed before the end is then still seen below.
+        let flags = self.link.flags();
+        if flags != 0
+            && let Some(end) = self.link.ended_here(flags)
+        {
+            return Err(end);
+        }
+        match self.consumer.poll() {
+            Ok(Polled::Message) => {}
+            Ok(Polled::Closed) => return Err(LinkError::Closed),
+            Ok(Polled::Nothing) if flags == 0 || self.consumer.has_news() => return Ok(None),
+            Ok(Polled::Nothing) => return self.link.ended(flags).map_or(Ok(None), Err),
+            Err(fault) => return Err(self.link.fault(fault)),
+        }
+        Ok(Some(Frame::new(self.consumer.message())))
+    }
+
+    fn spin(&mut self) -> bool {
+        let over = |link: &Link| link.flags() != 0;
+        if self.consumer.has_news() || over(&self.link) {
+            return true;
+        }
+        let budget = Duration::from_nanos(u64::from(self.budget.spin_ns()));
+        if budget.is_zero() {
+            return false;
+        }
+        let start = Instant::now();
+        loop {
+            for _ in 0..POLLS_PER_CLOCK {
+                std::hint::spin_loop();
+                if self.consumer.has_news() {
+                    self.budget.found_in_time();
+                    return true;
+                }
+            }
+            if over(&self.link) {
+                return true;
+            }
+            if start.elapsed() >= budget {
+                self.budget.spun_in_vain();
+                return false;
+            }
+        }
+    }
+
+    fn arm(&mut self) -> Option<Ticket> {
+        let bell = self.consumer.arm()?;
+        if self.link.flags() != 0 {
+            self.consumer.disarm();
+            return None;
+        }
+        self.parked.get_or_insert_with(Instant::now);
+        Some(Ticket(bell))
+    }
+
+    fn disarm(&mut self) {
+        self.consumer.disarm();
+        if let Some(since) = self.parked.take() {
+            self.budget.parked(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+struct ShmSignal {
+    link: Arc<Link>,
+}
+
+impl Signal for ShmSignal {
+    fn kicks(&self) -> u32 {
+        // PAIRS WITH `Link::kick`: whoever reads a kick sees what it was for.
+        self.link.kicks.load(Ordering::Acquire)
+    }
+
+    fn kick(&self) {
+        self.link.kick();
+    }
+
+    fn wait(&self, wait: WaitFor) {
+        if self.link.flags() != 0 {
+            return;
+        }
+        let bell = |side, ticket: Ticket| Watch {
+            word: self.link.peer.bell_ptr(side),
+            value: ticket.0,
+            private: false,
+        };
+        let kick =
+            Watch { word: self.link.kicks.as_ptr().cast_const(), value: wait.kicks, private: true };
+        match (wait.data, wait.room) {
+            (None, None) => futex::wait_any(&[kick], wait.timeout),
+            (Some(data), None) => {
+                futex::wait_any(&[bell(Side::Data, data), kick], wait.timeout);
+            }
+            (None, Some(room)) => {
+                futex::wait_any(&[bell(Side::Space, room), kick], wait.timeout);
+            }
+            (Some(data), Some(room)) => {
+                let bells = [bell(Side::Data, data), bell(Side::Space, room), kick];
+                futex::wait_any(&bells, wait.timeout);
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.link.close();
+    }
+}

@@ -1,0 +1,171 @@
+//! The reading end of a ring.
+
+use bytes::BytesMut;
+use tramline_core::PeerFault;
+
+use super::memory::{OwnWords, PeerMemory};
+use super::record::{Action, HEADER, State, footprint, validate};
+use super::{ParkWord, Side, WakeOnce};
+use crate::counters::Counter;
+use crate::sync::{Ordering, fence};
+
+/// After this many records or bytes without a whole message, `poll` lets others have a turn. A
+/// choice (RING limits: poll budget).
+const POLL_RECORDS: u32 = 256;
+const POLL_LEN: u64 = 256 << 10;
+
+/// What a look at the ring found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// A whole message lies in the buffer.
+    Message,
+    /// No whole message yet.
+    Nothing,
+    /// The peer said that it will send no more.
+    Closed,
+}
+
+/// Reads records, checks them, and puts messages together in private memory.
+#[derive(Debug)]
+pub(crate) struct Consumer<W, P> {
+    words: W,
+    peer: P,
+    state: State,
+    /// `head` as the peer knows it.
+    published: u64,
+    buffer: BytesMut,
+    wakes: WakeOnce,
+    park: ParkWord,
+}
+
+impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
+    /// A consumer at the start of the peer's ring.
+    pub(crate) fn new(words: W, peer: P, max_message_len: usize) -> Self {
+        let state = State {
+            capacity: peer.capacity(),
+            head: 0,
+            number: 0,
+            assembled: None,
+            after_pad: false,
+            closed: false,
+            max_message_len,
+        };
+        Self {
+            words,
+            peer,
+            state,
+            published: 0,
+            buffer: BytesMut::new(),
+            wakes: WakeOnce::default(),
+            park: ParkWord::default(),
+        }
+    }
+
+    /// The message that the last [`poll`](Self::poll) found.
+    pub(crate) fn message(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// True if a record is there, or none will ever be.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.state.closed || self.peer.header(self.offset()) != 0
+    }
+
+    /// Reads on to the end of the next message.
+    pub(crate) fn poll(&mut self) -> Result<Polled, PeerFault> {
+        if self.state.assembled.is_none() {
+            self.buffer.clear();
+        }
+        let start = self.state.head;
+        for _ in 0..POLL_RECORDS {
+            let offset = self.offset();
+            // The one read of this header; only the copy is judged and used.
+            let word = self.peer.header(offset);
+            if word == 0 {
+                self.publish_head();
+                return Ok(if self.state.closed { Polled::Closed } else { Polled::Nothing });
+            }
+            match validate(word, &self.state)? {
+                Action::Take { len, first, whole } => {
+                    if first {
+                        self.buffer.clear();
+                    }
+                    self.peer.copy_out(offset + HEADER, len, &mut self.buffer);
+                    self.state.assembled = (!whole).then_some(self.buffer.len());
+                    self.state.after_pad = false;
+                    self.advance(footprint(len));
+                    if whole {
+                        return Ok(Polled::Message);
+                    }
+                }
+                Action::Skip(footprint) => {
+                    self.state.after_pad = true;
+                    self.advance(footprint);
+                }
+                Action::Close => {
+                    self.state.closed = true;
+                    self.advance(HEADER);
+                }
+            }
+            if self.state.head - start >= POLL_LEN {
+                break;
+            }
+        }
+        Ok(Polled::Nothing)
+    }
+
+    /// Announces a sleep until data comes: the value to sleep on, or `None` if there is some now.
+    pub(crate) fn arm(&mut self) -> Option<u32> {
+        self.publish_head();
+        let word = self.park.park();
+        self.words.store_park(Side::Data, word);
+        // Read before the fence: a bump after this read ends the sleep at once (P5).
+        let bell = self.peer.bell(Side::Data);
+        // PAIRS WITH the fence in `Producer::flush` (P3): either the peer sees that we sleep, or we
+        // see its record.
+        fence(Ordering::SeqCst);
+        if self.has_news() {
+            self.disarm();
+            return None;
+        }
+        self.words.count(Counter::Parks, 1);
+        Some(bell)
+    }
+
+    /// Takes the announcement back.
+    pub(crate) fn disarm(&mut self) {
+        if let Some(word) = self.park.unpark() {
+            self.words.store_park(Side::Data, word);
+        }
+    }
+
+    fn offset(&self) -> usize {
+        // Below the capacity, which is a `usize`.
+        usize::try_from(self.state.head & (self.state.capacity as u64 - 1)).unwrap_or(0)
+    }
+
+    fn advance(&mut self, footprint: usize) {
+        self.state.head += footprint as u64;
+        self.state.number += 1;
+        if self.state.head - self.published >= self.state.capacity as u64 / 8 {
+            self.publish_head();
+        }
+    }
+
+    /// Gives what was read back to the peer, and wakes it if it waits for room.
+    fn publish_head(&mut self) {
+        if self.published == self.state.head {
+            return;
+        }
+        self.published = self.state.head;
+        self.words.store_head(self.state.head);
+        // PAIRS WITH the fence in `Producer::arm` (P4): either we see that the peer sleeps, or it
+        // sees the room.
+        fence(Ordering::SeqCst);
+        if self.wakes.is_due(self.peer.park(Side::Space)) {
+            self.words.ring_bell(Side::Space);
+            self.words.count(Counter::Wakes, 1);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The writing end of a ring.
+
+use tramline_core::PeerFault;
+
+use super::memory::{OwnRing, OwnWords, PeerMemory};
+use super::record::{HEADER, Kind, footprint, header};
+use super::{ParkWord, Side, WakeOnce};
+use crate::counters::Counter;
+use crate::layout::max_frame;
+use crate::sync::{Ordering, fence};
+
+/// A batch goes out when it has this many records. A choice, from measurements with batches of 4
+/// to 16 (`docs/BENCHMARKS.md`).
+const BATCH_RECORDS: u64 = 32;
+/// A batch goes out when it has this many bytes. A choice.
+const BATCH_LEN: u64 = 16 << 10;
+
+/// Writes records. One message at a time, one thread at a time.
+#[derive(Debug)]
+pub(crate) struct Producer<R, W, P> {
+    ring: R,
+    words: W,
+    peer: P,
+    /// Bytes written, padding included.
+    tail: u64,
+    /// Bytes the peer may have seen; behind `tail` while a batch is held back.
+    published: u64,
+    /// The peer's `head`, as last read and checked.
+    head: u64,
+    /// Number of the next record.
+    number: u64,
+    /// `number` as of the last publication.
+    published_number: u64,
+    /// Offset and header of the first record of the batch.
+    held: Option<(usize, u64)>,
+    /// Payload bytes of the claim in progress, if there is one.
+    claimed: Option<usize>,
+    /// Free bytes that the last refused claim needed.
+    wanted: usize,
+    /// Something was published since the peer's park word was last looked at.
+    must_ring: bool,
+    wakes: WakeOnce,
+    park: ParkWord,
+}
+
+impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
+    /// A producer over a ring that is all zero.
+    pub(crate) fn new(ring: R, words: W, peer: P) -> Self {
+        Self {
+            ring,
+            words,
+            peer,
+            tail: 0,
+            published: 0,
+            head: 0,
+            number: 0,
+            published_number: 0,
+            held: None,
+            claimed: None,
+            wanted: 0,
+            must_ring: false,
+            wakes: WakeOnce::default(),
+            park: ParkWord::default(),
+        }
+    }
+
+    /// Largest payload of one record.
+    pub(crate) fn max_frame(&self) -> usize {
+        max_frame(self.ring.capacity())
+    }
+
+    /// Makes room for a record of `min_len` bytes (at most the largest frame): true if there is.
+    /// [`slot`](Self::slot) then gives it. A refusal publishes what was written, for the peer can
+    /// only make room by reading.
+    pub(crate) fn claim(&mut self, min_len: usize) -> Result<bool, PeerFault> {
+        self.claimed = None;
+        let largest = self.max_frame();
+        let need = footprint(min_len.min(largest));
+        let to_end = self.ring.capacity() - self.offset();
+        let pad = if need > to_end { to_end } else { 0 };
+        if self.free() < pad + footprint(largest) {
+            self.reload_head()?;
+        }
+        if self.free() < pad + need {
+            self.wanted = pad + need;
+            self.words.count(Counter::FullWaits, 1);
+            self.flush();
+            return Ok(false);
+        }
+        self.wanted = 0;
+        if pad != 0 {
+            // Publishing around the padding keeps every batch in one run of the ring.
+            self.publish();
+            self.write(Kind::Pad, pad - HEADER);
+            self.publish();
+        }
+        let contiguous = self.free().min(self.ring.capacity() - self.offset());
+        self.claimed = Some((contiguous - HEADER).min(largest));
+        Ok(true)
+    }
+
+    /// The room of the last claim; empty if it was refused or used up.
+    pub(crate) fn slot(&mut self) -> &mut [u8] {
+        let at = self.offset() + HEADER;
+        self.ring.slot(at, self.claimed.unwrap_or(0))
+    }
+
+    /// Ends the claim with a record of its first `len` bytes.
+    pub(crate) fn commit(&mut self, kind: Kind, len: usize) {
+        let claimed = self.claimed.take();
+        assert!(claimed >= Some(len), "commit of {len} bytes, claimed were {claimed:?}");
+        self.write(kind, len);
+        if self.number - self.published_number >= BATCH_RECORDS
+            || self.tail - self.published >= BATCH_LEN
+        {
+            self.flush();
+        }
+    }
+
+    /// Sends `message` from `sent` on as far as there is room: true if all of it has gone.
+    pub(crate) fn send_part(&mut self, message: &[u8], sent: &mut usize) -> Result<bool, PeerFault> {
+        let largest = self.max_frame();
+        if message.len() <= largest && *sent == 0 {
+            let room = self.claim(message.len())?;
+            if room {
+                self.slot()[..message.len()].copy_from_slice(message);
+                self.commit(Kind::Data, message.len());
+                *sent = message.len();
+            }
+            return Ok(room);
+        }
+        while let Some(rest) = message.get(*sent..).filter(|rest| !rest.is_empty()) {
+            // A quarter of a frame keeps wakes rare; asking for a whole one would pad too much.
+            if !self.claim(rest.len().min(largest / 4))? {
+                return Ok(false);
+            }
+            let part = rest.len().min(self.claimed.unwrap_or(0));
+            self.slot()[..part].copy_from_slice(&rest[..part]);
+            let kind = match (*sent == 0, part == rest.len()) {
+                (true, _) => Kind::First,
+                (false, true) => Kind::Last,
+                (false, false) => Kind::Middle,
+            };
+            self.commit(kind, part);
+            *sent += part;
+        }
+        Ok(true)
+    }
+
+    /// Publishes the batch and wakes the peer if it sleeps.
+    pub(crate) fn flush(&mut self) {
+        self.publish();
+        if std::mem::take(&mut self.must_ring) {
+            // PAIRS WITH the fence in `Consumer::arm` (P3): either we see that the peer sleeps, or
+            // it sees the record.
+            fence(Ordering::SeqCst);
+            if self.wakes.is_due(self.peer.park(Side::Data)) {
+                self.words.ring_bell(Side::Data);
+                self.words.count(Counter::Wakes, 1);
+            }
+        }
+    }
+
+    /// Announces a sleep until the last refused claim would succeed: the value to sleep on, or
+    /// `None` if it would succeed now.
+    pub(crate) fn arm(&mut self) -> Result<Option<u32>, PeerFault> {
+        self.flush();
+        let word = self.park.park();
+        self.words.store_park(Side::Space, word);
+        // Read before the fence: a bump after this read ends the sleep at once (P5).
+        let bell = self.peer.bell(Side::Space);
+        // PAIRS WITH the fence in `Consumer::publish_head` (P4): either the peer sees that we
+        // sleep, or we see the room it made.
+        fence(Ordering::SeqCst);
+        self.reload_head()?;
+        if self.free() >= self.wanted {
+            self.disarm();
+            return Ok(None);
+        }
+        self.words.count(Counter::Parks, 1);
+        Ok(Some(bell))
+    }
+
+    /// Takes the announcement back.
+    pub(crate) fn disarm(&mut self) {
+        if let Some(word) = self.park.unpark() {
+            self.words.store_park(Side::Space, word);
+        }
+    }
+
+    /// Publishes the batch without looking whether the peer sleeps.
+    fn publish(&mut self) {
+        let Some((offset, word)) = self.held.take() else { return };
+        // PAIRS WITH the acquire in `PeerMemory::header` (P1): a reader that sees this header also
+        // sees the payload, the zeroed header behind it and all later headers of the batch.
+        self.ring.store_header(offset, word, Ordering::Release);
+        self.words.count(Counter::Records, self.number - self.published_number);
+        self.words.count(Counter::Bytes, self.tail - self.published);
+        self.published = self.tail;
+        self.published_number = self.number;
+        self.must_ring = true;
+    }
+
+    /// Writes a record whose payload is in place and whose room was checked.
+    fn write(&mut self, kind: Kind, len: usize) {
+        let offset = self.offset();
+        let footprint = footprint(len);
+        // The free space is always counted 8 bytes short, so the next header is ours to clear. It
+        // must be clear before the reader can get there.
+        let next = (offset + footprint) & (self.ring.capacity() - 1);
+        self.ring.store_header(next, 0, Ordering::Relaxed);
+        let word = header(kind, len, self.number);
+        if self.held.is_none() {
+            self.held = Some((offset, word));
+        } else {
+            self.ring.store_header(offset, word, Ordering::Relaxed);
+        }
+        self.tail += footprint as u64;
+        self.number += 1;
+    }
+
+    /// Where the next record goes.
+    fn offset(&self) -> usize {
+        // Below the capacity, which is a `usize`.
+        usize::try_from(self.tail & (self.ring.capacity() as u64 - 1)).unwrap_or(0)
+    }
+
+    /// Bytes free for records, by the last known head.
+    fn free(&self) -> usize {
+        // `head <= tail <= head + capacity - 8` holds: `reload_head` and `claim` see to it.
+        let used = usize::try_from(self.tail - self.head).unwrap_or(usize::MAX);
+        (self.ring.capacity() - HEADER).saturating_sub(used)
+    }
+
+    fn reload_head(&mut self) -> Result<(), PeerFault> {
+        let head = self.peer.head();
+        if head < self.head || head > self.published || !head.is_multiple_of(8) {
+            let (least, most) = (self.head, self.published);
+            let what = format_args!("{head} is outside {least} to {most} or no multiple of 8");
+            return Err(PeerFault::new("head", what));
+        }
+        self.head = head;
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! One segment: made, sealed and handed over by its owner; checked and mapped read-only by the peer.
+
+mod unix;
+
+pub(crate) use unix::{Mapping, Refused, accept, create, probe};

@@ -1,0 +1,164 @@
+//! Segments as sealed memory files.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, MemfdFlags, SealFlags};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::layout::{self, FIXED_LEN, Fixed};
+
+/// What keeps a file from changing size under a reader, and anyone but its owner from writing.
+const NEEDED_SEALS: SealFlags = SealFlags::SHRINK
+    .union(SealFlags::GROW)
+    .union(SealFlags::FUTURE_WRITE)
+    .union(SealFlags::SEAL);
+
+/// File system type of plain memory files, from linux/magic.h. Hugetlb files take the same seals
+/// and still kill their reader, so their type (0x958458f6) must not pass.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+/// A peer's segment was not taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It is not what the wire format asks for.
+    Unfit(&'static str),
+    /// The system refused a step on our side.
+    Os(&'static str, io::Error),
+}
+
+/// Mapped memory, unmapped when dropped.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a mapping belongs to the process, not to a thread. The type hands out addresses only;
+// whoever reads or writes through them argues about sharing there.
+unsafe impl Send for Mapping {}
+// SAFETY: as for `Send`; `at` and `len` change nothing.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// The address of the byte at `offset`.
+    #[inline]
+    pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset < self.len, "offset outside the mapping");
+        // SAFETY: in bounds, just asserted; mappings are far below `isize::MAX` bytes.
+        unsafe { self.start.add(offset) }
+    }
+
+    /// Bytes mapped.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn new(file: BorrowedFd<'_>, len: usize, access: ProtFlags) -> io::Result<Self> {
+        // Populated at once: page faults belong to the handshake, not to the first messages.
+        let flags = MapFlags::SHARED.union(MapFlags::POPULATE);
+        // SAFETY:
+        // - no address is asked for, so no existing mapping is replaced.
+        // - what lies behind the new one is reached only through `at`, under the rules there.
+        let start =
+            unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, access, flags, file, 0) }?;
+        let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        Ok(Self { start, len })
+    }
+
+    /// Fills the part of our own segment that never changes. Before anyone else can see it.
+    fn write_fixed(&mut self, fixed: &[u8; FIXED_LEN]) {
+        assert!(FIXED_LEN <= self.len, "a segment holds its header");
+        let target = self.start.as_ptr();
+        // SAFETY:
+        // - in bounds: asserted; alive: `self` is mapped, and writable, since only `create` calls.
+        // - unshared: the file was not handed out yet.
+        // - distinct: `fixed` is a Rust array.
+        unsafe { core::ptr::copy_nonoverlapping(fixed.as_ptr(), target, FIXED_LEN) };
+    }
+
+    /// One private copy of the part of a peer's segment that must not change.
+    fn read_fixed(&self) -> [u8; FIXED_LEN] {
+        let mut copy = [0; FIXED_LEN];
+        for (i, byte) in copy.iter_mut().enumerate() {
+            let at = self.at(i).as_ptr();
+            // SAFETY: in bounds and alive by `at`; volatile, because the peer may write meanwhile;
+            // every bit pattern is a valid `u8`.
+            *byte = unsafe { at.read_volatile() };
+        }
+        copy
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let start = self.start.as_ptr().cast::<c_void>();
+        // SAFETY: exactly what `new` mapped; addresses inside it are used only while `self` lives.
+        let unmapped = unsafe { rustix::mm::munmap(start, self.len) };
+        debug_assert!(unmapped.is_ok(), "a whole mapping can always be unmapped");
+    }
+}
+
+/// Makes a segment of ours. The descriptor is for the peer.
+pub(crate) fn create(capacity: u64, nonce: [u8; 16]) -> io::Result<(Mapping, OwnedFd, Fixed)> {
+    let page = rustix::param::page_size() as u64;
+    let segment_len = layout::segment_len(capacity, page);
+    let fixed = Fixed { segment_len, ring_capacity: capacity, nonce };
+    let len = usize::try_from(segment_len).map_err(|_| Errno::NOMEM)?;
+    let file = memory_file()?;
+    rustix::fs::ftruncate(&file, segment_len)?;
+    let mut mapping = Mapping::new(file.as_fd(), len, ProtFlags::READ.union(ProtFlags::WRITE))?;
+    mapping.write_fixed(&fixed.encode(u64::from(std::process::id())));
+    // After the mapping: the seal stops later writers and leaves this one.
+    rustix::fs::fcntl_add_seals(&file, NEEDED_SEALS)?;
+    Ok((mapping, file, fixed))
+}
+
+/// Checks and maps a peer's segment. The order matters: nothing is mapped before its type, its
+/// seals and its size are known to be harmless.
+pub(crate) fn accept(file: &OwnedFd, offer: &Fixed, max_capacity: u64) -> Result<Mapping, Refused> {
+    use Refused::{Os, Unfit};
+    // Fails on everything that is no memory file.
+    let seals = rustix::fs::fcntl_get_seals(file).map_err(|_| Unfit("not a memory file"))?;
+    if !seals.contains(NEEDED_SEALS) {
+        return Err(Unfit("a needed seal is missing"));
+    }
+    let system = rustix::fs::fstatfs(file).map_err(|e| Os("fstatfs", e.into()))?;
+    if u64::try_from(system.f_type) != Ok(TMPFS_MAGIC) {
+        return Err(Unfit("not on tmpfs"));
+    }
+    let stat = rustix::fs::fstat(file).map_err(|e| Os("fstat", e.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Unfit("not a regular file"));
+    }
+    if u64::try_from(stat.st_size) != Ok(offer.segment_len) {
+        return Err(Unfit("size differs from the offer"));
+    }
+    offer.check_offer(max_capacity, rustix::param::page_size() as u64).map_err(Unfit)?;
+    let len = usize::try_from(offer.segment_len).map_err(|_| Unfit("too large for this host"))?;
+    let mapping =
+        Mapping::new(file.as_fd(), len, ProtFlags::READ).map_err(|e| Os("mmap", e))?;
+    offer.check(&mapping.read_fixed()).map_err(Unfit)?;
+    Ok(mapping)
+}
+
+/// Whether this system has what segments need.
+pub(crate) fn probe() -> io::Result<()> {
+    let file = memory_file()?;
+    rustix::fs::ftruncate(&file, rustix::param::page_size() as u64)?;
+    rustix::fs::fcntl_add_seals(&file, NEEDED_SEALS)?;
+    Ok(())
+}
+
+fn memory_file() -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC.union(MemfdFlags::ALLOW_SEALING);
+    match rustix::fs::memfd_create("tramline", flags.union(MemfdFlags::NOEXEC_SEAL)) {
+        // Before Linux 6.3 there is no such flag.
+        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create("tramline", flags)?),
+        made => Ok(made?),
+    }
+}
