@@ -1,0 +1,482 @@
+//! The calling side.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tramline_core::answer::FromAnswer;
+use tramline_core::codec::AnyCodec;
+use tramline_core::command::{Commands, Raw, Reply};
+use tramline_core::envelope::{BodyKind, Kind};
+use tramline_core::error::codes;
+use tramline_core::events::{Event, ListenerId, Listeners};
+use tramline_core::gate::Capabilities;
+use tramline_core::peer::Peer;
+use tramline_core::router::Router;
+use tramline_core::session::Hello;
+use tramline_core::state::States;
+use tramline_core::{ConnectError, EncodeError, Halves, InvokeError, Limits, LinkError, SendError};
+use tramline_transport_pipe::{Stream, mem};
+
+use crate::endpoint::{Endpoint, Scheme};
+use crate::executor::Executor;
+use crate::invoke::Invoke;
+use crate::link::{Link, Outgoing, Service};
+use crate::meet;
+
+/// A connection to a server. Clones share it; it closes with the last one.
+///
+/// Every operation that waits can be awaited, under any runtime or none, or waited for with
+/// `.wait()`, which blocks.
+///
+/// # Examples
+///
+/// ```
+/// use tramline::{Capabilities, Client, Server, command, commands};
+///
+/// #[command(inline)]
+/// fn add(a: i64, b: i64) -> i64 {
+///     a + b
+/// }
+///
+/// let server = Server::new().commands(commands![add]).allow(Capabilities::all());
+/// let server = server.start("mem:client-doc")?;
+///
+/// let client = Client::connect("mem:client-doc").wait()?;
+/// let sum: i64 = client.invoke("add", tramline::json!({ "a": 2, "b": 3 })).wait()?;
+/// assert_eq!(sum, 5);
+/// # server.stop();
+/// # Ok::<(), tramline::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+/// Closes the link when the last client is gone. The runner holds the parts, never this.
+struct Shared {
+    link: Arc<Link>,
+    service: Arc<Service>,
+    peer: Peer,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.link.close(codes::CLOSED, LinkError::Closed);
+    }
+}
+
+impl Client {
+    /// Connects to a server. See [`Endpoint`] for the forms.
+    ///
+    /// # Errors
+    ///
+    /// When awaited or waited for: [`ConnectError`].
+    pub fn connect(endpoint: &str) -> Connect {
+        Connect {
+            target: Target::Endpoint(endpoint.into()),
+            codec: AnyCodec::MSGPACK,
+            label: None,
+            limits: Limits::default(),
+        }
+    }
+
+    pub(crate) fn open(
+        mut halves: Halves,
+        codec: AnyCodec,
+        label: Option<String>,
+        limits: Limits,
+    ) -> Result<Self, ConnectError> {
+        let hello = Hello::new(codec, &limits, label, Vec::new());
+        let agreement = meet::hello_as_client(&mut halves, &hello, codec, &limits)?;
+        let (transport, identity) = (halves.transport, halves.peer);
+        let server_label = agreement.label.clone();
+        let link = Link::new(halves, agreement, limits);
+        let port = Arc::clone(&link);
+        let peer = Peer::new(0, server_label, identity, transport, codec, port);
+        let service = Arc::new(Service {
+            router: Router::new(Commands::new(), States::default(), Capabilities::none())?,
+            listeners: Listeners::default(),
+            executor: Executor::default(),
+            gate_events: false,
+        });
+        Ok(Self(Arc::new(Shared {
+            link,
+            service,
+            peer,
+        })))
+    }
+
+    /// Calls a command. `args` is a struct, a map or `json!({..})` with the arguments by name; `()`
+    /// for none.
+    ///
+    /// The result's type decides how the answer is read: anything deserialisable, or [`Raw`] for a
+    /// command that returns raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// When awaited or waited for: [`InvokeError`].
+    pub fn invoke<T: FromAnswer, A: Serialize>(&self, command: &str, args: A) -> Invoke<'_, T, A> {
+        Invoke::new(self, command.into(), args)
+    }
+
+    /// Calls a command whose argument is raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`invoke`](Self::invoke).
+    pub fn invoke_raw<T: FromAnswer>(
+        &self,
+        command: &str,
+        body: impl Into<Bytes>,
+    ) -> Invoke<'_, T, Raw> {
+        Invoke::new(self, command.into(), Raw(body.into()))
+    }
+
+    /// Emits an event to the server. Nothing crosses if it does not listen.
+    ///
+    /// Waits while the link is full, as long as [`Limits::send_timeout_ms`] says. In async code use
+    /// [`try_emit`](Self::try_emit) or [`emit_async`](Self::emit_async).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; the connection lives unless it is [`SendError::Link`].
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, payload: &T) -> Result<(), SendError> {
+        self.0.peer.emit(event, payload)
+    }
+
+    /// Emits an event if there is room for it now.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if there is none.
+    pub fn try_emit<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        payload: &T,
+    ) -> Result<(), SendError> {
+        self.0.peer.try_emit(event, payload)
+    }
+
+    /// Emits an event without blocking the thread: waits for room on another one if it must.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub async fn emit_async<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        payload: &T,
+    ) -> Result<(), SendError> {
+        match self.0.peer.try_emit(event, payload) {
+            Err(SendError::Full) => {
+                let codec = self.0.peer.codec();
+                let body = codec.to_vec(payload)?;
+                let (link, event) = (Arc::clone(&self.0.link), Box::<str>::from(event));
+                blocking::unblock(move || link.send_encoded(Kind::Event, &event, &body)).await
+            }
+            other => other,
+        }
+    }
+
+    /// Emits an event whose payload is bytes as they are, in no codec.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_raw(&self, event: &str, payload: &[u8]) -> Result<(), SendError> {
+        self.0.peer.emit_raw(event, payload)
+    }
+
+    /// Calls `listener` for every event of this name the server emits, in order. When the returned
+    /// operation is done, no later event is missed.
+    ///
+    /// Listeners run one after the other on a thread of the connection: they may call anything
+    /// here, but a slow one holds up the next event.
+    ///
+    /// # Errors
+    ///
+    /// When awaited or waited for: a name that is no event name, a server that does not allow it,
+    /// or a link that is over.
+    pub fn listen<F>(&self, event: &str, listener: F) -> Listen<'_, F>
+    where
+        F: Fn(Event<'_>) + Send + Sync + 'static,
+    {
+        Listen {
+            client: self,
+            event: event.into(),
+            once: false,
+            listener,
+        }
+    }
+
+    /// As [`listen`](Self::listen), for one event only.
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn once<F>(&self, event: &str, listener: F) -> Listen<'_, F>
+    where
+        F: Fn(Event<'_>) + Send + Sync + 'static,
+    {
+        Listen {
+            client: self,
+            event: event.into(),
+            once: true,
+            listener,
+        }
+    }
+
+    /// Removes a listener. An unknown id is ignored.
+    pub fn unlisten(&self, id: ListenerId) {
+        if let Some(name) = self.0.service.listeners.remove(id) {
+            self.0.link.unsubscribe(&name);
+        }
+    }
+
+    /// The server, as listeners see it: transport, codec, identity.
+    #[must_use]
+    pub fn server(&self) -> &Peer {
+        &self.0.peer
+    }
+
+    /// Why the connection is over, if it is.
+    #[must_use]
+    pub fn ended(&self) -> Option<LinkError> {
+        self.0.link.over().cloned()
+    }
+
+    /// Ends the connection for all clones.
+    pub fn close(&self) {
+        self.0.link.close(codes::CLOSED, LinkError::Closed);
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.0.link
+    }
+
+    /// Sees to it that a thread reads the link even while nobody waits in a call.
+    pub(crate) fn ensure_runner(&self) -> Result<(), LinkError> {
+        let shared = &self.0;
+        if !shared.link.claim_runner() {
+            return Ok(());
+        }
+        let (link, peer, service) = (
+            Arc::clone(&shared.link),
+            shared.peer.clone(),
+            Arc::clone(&shared.service),
+        );
+        std::thread::Builder::new()
+            .name("tramline-client".into())
+            .spawn(move || {
+                link.run(&peer, &service);
+            })
+            .map(drop)
+            .map_err(|e| {
+                shared
+                    .link
+                    .end(LinkError::os("starting the connection's thread", &e))
+            })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.0.peer).finish()
+    }
+}
+
+/// Where [`Connect`] goes.
+pub(crate) enum Target {
+    Endpoint(Box<str>),
+    Stream(Stream, Scheme),
+}
+
+/// A connection about to be made: `.await` it or `.wait()` for it.
+#[must_use = "nothing happens until this is awaited or waited for"]
+pub struct Connect {
+    pub(crate) target: Target,
+    pub(crate) codec: AnyCodec,
+    pub(crate) label: Option<String>,
+    pub(crate) limits: Limits,
+}
+
+impl Connect {
+    /// The codec of this connection; MessagePack by default.
+    pub fn codec(mut self, codec: AnyCodec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// The label by which the server knows this client.
+    pub fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
+        self
+    }
+
+    /// Limits of this side.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Connects, blocking this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says what to do next.
+    pub fn wait(self) -> Result<Client, ConnectError> {
+        self.limits.check()?;
+        let halves = match self.target {
+            Target::Endpoint(text) => {
+                let endpoint: Endpoint = text.parse()?;
+                match endpoint.scheme() {
+                    Scheme::Mem => {
+                        let mem = mem::connect(endpoint.name(), &self.limits)?;
+                        tramline_core::Transport::into_halves(Box::new(mem))
+                    }
+                    scheme => meet::call(Stream::connect(endpoint.name())?, scheme, &self.limits)?,
+                }
+            }
+            Target::Stream(stream, scheme) => meet::call(stream, scheme, &self.limits)?,
+        };
+        Client::open(halves, self.codec, self.label, self.limits)
+    }
+}
+
+impl IntoFuture for Connect {
+    type Output = Result<Client, ConnectError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(blocking::unblock(move || self.wait()))
+    }
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("codec", &self.codec)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A listener about to be added: `.await` it or `.wait()` for it.
+#[must_use = "nothing happens until this is awaited or waited for"]
+pub struct Listen<'a, F> {
+    client: &'a Client,
+    event: Box<str>,
+    once: bool,
+    listener: F,
+}
+
+impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
+    /// Adds the listener here; the server has to be told if it is the first for its event.
+    fn add(self) -> Result<(ListenerId, Option<Subscription<'a>>), InvokeError> {
+        let Self {
+            client,
+            event,
+            once,
+            listener,
+        } = self;
+        client.ensure_runner().map_err(SendError::Link)?;
+        let (id, first) = client
+            .0
+            .service
+            .listeners
+            .add(&event, once, listener)
+            .map_err(SendError::Config)?;
+        Ok((id, first.then_some(Subscription { client, event, id })))
+    }
+
+    /// Adds the listener, blocking until the server knows.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::listen`].
+    pub fn wait(self) -> Result<ListenerId, InvokeError> {
+        let (id, subscription) = self.add()?;
+        let Some(subscription) = subscription else {
+            return Ok(id);
+        };
+        let told = subscription.client.link().call(
+            Outgoing {
+                kind: Kind::Subscribe,
+                name: &subscription.event,
+                body: BodyKind::Empty,
+                body_len: 0,
+                fill: &mut |_| Ok(()),
+            },
+            None,
+            |_| Ok(()),
+        );
+        subscription.finish(told)
+    }
+}
+
+/// A listener the server has to be told of.
+struct Subscription<'a> {
+    client: &'a Client,
+    event: Box<str>,
+    id: ListenerId,
+}
+
+impl Subscription<'_> {
+    fn finish(self, told: Result<(), InvokeError>) -> Result<ListenerId, InvokeError> {
+        if told.is_err() {
+            self.client.0.service.listeners.remove(self.id);
+        }
+        told.map(|()| self.id)
+    }
+}
+
+impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> IntoFuture for Listen<'a, F> {
+    type Output = Result<ListenerId, InvokeError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let added = self.add();
+        Box::pin(async move {
+            let (id, subscription) = added?;
+            let Some(subscription) = subscription else {
+                return Ok(id);
+            };
+            let told = Invoke::<'_, (), Nothing>::new(
+                subscription.client,
+                subscription.event.clone(),
+                Nothing,
+            )
+            .of_kind(Kind::Subscribe)
+            .await;
+            subscription.finish(told)
+        })
+    }
+}
+
+impl<F> fmt::Debug for Listen<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listen")
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A body that is not there.
+pub(crate) struct Nothing;
+
+impl Reply for Nothing {
+    const BODY: BodyKind = BodyKind::Empty;
+
+    fn len_hint(&self) -> usize {
+        0
+    }
+
+    fn encode(
+        &self,
+        _: AnyCodec,
+        _: &mut tramline_core::FrameWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! What a running server shares among its connections.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_listener::Event as Notice;
+use tramline_core::error::codes;
+use tramline_core::peer::Peer;
+use tramline_core::session::{Goodbye, Hello};
+use tramline_core::transport::Transport;
+use tramline_core::{AnyCodec, ConnectError, Error, Halves, Limits, LinkError};
+use tramline_transport_pipe::{Listener, Stream, mem};
+
+use crate::endpoint::Scheme;
+use crate::link::{Link, Service};
+use crate::meet;
+
+/// Told of connections that did not come about.
+pub(crate) type Refused = dyn Fn(&ConnectError) + Send + Sync;
+
+/// Where connections come from.
+pub(crate) enum Door {
+    Socket(Listener),
+    Mem(mem::MemListener),
+    #[cfg_attr(not(unix), expect(dead_code, reason = "sidecars are Unix only"))]
+    Parent(Stream),
+}
+
+enum Knocker {
+    Socket(Arc<Listener>),
+    Mem(Arc<mem::MemListener>),
+}
+
+pub(crate) struct Hub {
+    service: Arc<Service>,
+    scheme: Scheme,
+    codecs: Vec<AnyCodec>,
+    limits: Limits,
+    label: Option<String>,
+    on_refused: Option<Box<Refused>>,
+    exit_with_parent: bool,
+    next_peer_id: AtomicU64,
+    /// Every open connection, in the order in which they came.
+    links: Mutex<HashMap<u64, (Arc<Link>, Peer)>>,
+    knocker: OnceLock<Knocker>,
+    stopping: AtomicBool,
+    /// Threads of this server that run.
+    threads: Mutex<usize>,
+    thread_ended: Notice,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        scheme: Scheme,
+        codecs: Vec<AnyCodec>,
+        limits: Limits,
+        label: Option<String>,
+        on_refused: Option<Box<Refused>>,
+    ) -> Self {
+        Self {
+            service,
+            scheme,
+            codecs,
+            limits,
+            label,
+            on_refused,
+            exit_with_parent: false,
+            next_peer_id: AtomicU64::new(1),
+            links: Mutex::default(),
+            knocker: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            threads: Mutex::new(0),
+            thread_ended: Notice::new(),
+        }
+    }
+
+    pub(crate) fn exit_with_parent(mut self, exit: bool) -> Self {
+        self.exit_with_parent = exit;
+        self
+    }
+
+    fn links(&self) -> MutexGuard<'_, HashMap<u64, (Arc<Link>, Peer)>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running_threads(&self) -> MutexGuard<'_, usize> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a thread that counts as the server's own.
+    fn spawn(
+        self: &Arc<Self>,
+        name: &str,
+        work: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) -> std::io::Result<()> {
+        struct Counted(Arc<Hub>);
+        impl Drop for Counted {
+            fn drop(&mut self) {
+                *self.0.running_threads() -= 1;
+                self.0.thread_ended.notify(usize::MAX);
+            }
+        }
+        *self.running_threads() += 1;
+        let counted = Counted(Arc::clone(self));
+        std::thread::Builder::new()
+            .name(name.into())
+            .spawn(move || work(&counted.0))
+            .map(drop)
+    }
+
+    /// Starts to accept connections.
+    pub(crate) fn open(self: &Arc<Self>, door: Door) -> Result<(), Error> {
+        let started = match door {
+            Door::Socket(listener) => {
+                let listener = Arc::new(listener);
+                let _ = self.knocker.set(Knocker::Socket(Arc::clone(&listener)));
+                self.spawn("tramline-accept", move |hub| hub.accept(&listener))
+            }
+            Door::Mem(listener) => {
+                let listener = Arc::new(listener);
+                let _ = self.knocker.set(Knocker::Mem(Arc::clone(&listener)));
+                self.spawn("tramline-accept", move |hub| {
+                    while let Some(mem) = listener.accept() {
+                        hub.receive(move |_| Ok(Box::new(mem).into_halves()));
+                    }
+                })
+            }
+            Door::Parent(stream) => self.spawn("tramline-parent", move |hub| {
+                let ended = meet::answer(stream, hub.scheme, &hub.limits)
+                    .and_then(|halves| hub.serve(halves));
+                hub.report(&ended);
+                let vanished = !matches!(ended, Ok(LinkError::Closed));
+                if vanished && hub.exit_with_parent {
+                    // The parent cannot end us any more, and nobody else knows us.
+                    std::process::exit(1);
+                }
+            }),
+        };
+        started.map_err(|e| ConnectError::os("starting the server's thread", e).into())
+    }
+
+    fn accept(self: &Arc<Self>, listener: &Listener) {
+        while !self.stopping.load(Ordering::SeqCst) {
+            match listener.accept() {
+                Ok(Some(stream)) => {
+                    self.receive(move |hub| meet::answer(stream, hub.scheme, &hub.limits));
+                }
+                Ok(None) => return,
+                // One connection's failure, such as too many descriptors, is not the server's.
+                Err(e) => self.report(&Err(e)),
+            }
+        }
+    }
+
+    /// Serves one connection on a thread of its own.
+    fn receive(
+        self: &Arc<Self>,
+        meet: impl FnOnce(&Hub) -> Result<Halves, ConnectError> + Send + 'static,
+    ) {
+        // The acceptor is one of them.
+        if *self.running_threads() > self.limits.max_connections {
+            self.report(&Err(ConnectError::Refused {
+                code: codes::TOO_MANY_PEERS.into(),
+                text: format!("{} connections are the limit", self.limits.max_connections).into(),
+            }));
+            return;
+        }
+        let spawned = self.spawn("tramline-server", move |hub| {
+            let ended = meet(hub).and_then(|halves| hub.serve(halves));
+            hub.report(&ended);
+        });
+        if let Err(e) = spawned {
+            self.report(&Err(ConnectError::os("starting a connection's thread", e)));
+        }
+    }
+
+    fn report(&self, ended: &Result<LinkError, ConnectError>) {
+        if let (Err(e), Some(told)) = (ended, &self.on_refused) {
+            told(e);
+        }
+    }
+
+    /// Hello, then everything else, until the link is over.
+    fn serve(self: &Arc<Self>, mut halves: Halves) -> Result<LinkError, ConnectError> {
+        let agreement = meet::hear_hello(&mut halves, &self.codecs, &self.limits)?;
+        let id = self.next_peer_id.fetch_add(1, Ordering::Relaxed);
+        let (link, peer) = {
+            // One step: whoever listens from now on tells this peer, too.
+            let mut links = self.links();
+            if self.stopping.load(Ordering::SeqCst) {
+                let goodbye = Goodbye::new(codes::CLOSED, "the server is stopping");
+                drop(links);
+                meet::refuse(&mut halves, &goodbye, &self.limits)?;
+                return Err(LinkError::Closed.into());
+            }
+            let names = self.service.listeners.names();
+            let names = names
+                .into_iter()
+                .filter(|name| self.service.router.capabilities().may_use_event(name))
+                .collect();
+            let hello = Hello::new(agreement.codec, &self.limits, self.label.clone(), names);
+            let deadline = Instant::now() + Duration::from_millis(self.limits.handshake_timeout_ms);
+            meet::send(&mut halves, &hello.to_frame(), deadline, &self.limits)?;
+            let (transport, identity) = (halves.transport, halves.peer);
+            let (label, codec) = (agreement.label.clone(), agreement.codec);
+            let link = Link::new(halves, agreement, self.limits);
+            let port = Arc::clone(&link);
+            let peer = Peer::new(id, label, identity, transport, codec, port);
+            links.insert(id, (Arc::clone(&link), peer.clone()));
+            (link, peer)
+        };
+        link.claim_runner();
+        let ended = link.run(&peer, &self.service);
+        self.links().remove(&id);
+        Ok(ended)
+    }
+
+    /// Every connected peer, in the order in which they came.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        let mut peers: Vec<_> = self
+            .links()
+            .values()
+            .map(|(_, peer)| peer.clone())
+            .collect();
+        peers.sort_by_key(Peer::id);
+        peers
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        match self.knocker.get() {
+            Some(Knocker::Socket(listener)) => listener.stop(),
+            Some(Knocker::Mem(listener)) => listener.stop(),
+            None => {}
+        }
+        let links: Vec<_> = self
+            .links()
+            .values()
+            .map(|(link, _)| Arc::clone(link))
+            .collect();
+        for link in links {
+            link.close(codes::CLOSED, LinkError::Closed);
+        }
+    }
+
+    pub(crate) fn wait(&self) {
+        loop {
+            event_listener::listener!(self.thread_ended => ended);
+            if *self.running_threads() == 0 {
+                return;
+            }
+            event_listener::Listener::wait(ended);
+        }
+    }
+
+    pub(crate) async fn ended(&self) {
+        loop {
+            let ended = self.thread_ended.listen();
+            if *self.running_threads() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("scheme", &self.scheme)
+            .field("peers", &self.links().len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! One call: blocking or awaited.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tramline_core::answer::{Answer, FromAnswer};
+use tramline_core::codec::AnyCodec;
+use tramline_core::command::Reply;
+use tramline_core::envelope::Kind;
+use tramline_core::{InvokeError, SendError};
+
+use crate::client::Client;
+use crate::link::{Ended, Link, Outgoing, deadline_passed};
+
+/// A call about to be made: `.await` it or `.wait()` for it.
+///
+/// Dropping an awaited call tells the server that nobody waits for the answer any more.
+#[must_use = "nothing happens until this is awaited or waited for"]
+pub struct Invoke<'a, T, A> {
+    client: &'a Client,
+    kind: Kind,
+    command: Box<str>,
+    args: A,
+    timeout: Option<Duration>,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
+    pub(crate) fn new(client: &'a Client, command: Box<str>, args: A) -> Self {
+        Self {
+            client,
+            kind: Kind::Request,
+            command,
+            args,
+            timeout: None,
+            result: PhantomData,
+        }
+    }
+
+    pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Gives up after this time with [`InvokeError::Deadline`]; without it a call waits as long as
+    /// the link lives.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Calls, blocking this thread until the answer is there. While it waits alone, this thread
+    /// reads the link itself: there is no hop through another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`] tells whether the command may have run.
+    pub fn wait(self) -> Result<T, InvokeError> {
+        let link = self.client.link();
+        let codec = link.codec();
+        let args = &self.args;
+        check_name(&self.command)?;
+        link.call(
+            Outgoing {
+                kind: self.kind,
+                name: &self.command,
+                body: A::BODY,
+                body_len: args.len_hint(),
+                fill: &mut |out| args.encode(codec, out),
+            },
+            self.timeout,
+            |answer| Ok(T::from_answer(answer)?),
+        )
+    }
+
+    /// Sends what can be sent at once; the rest is the future's.
+    fn start(self) -> Result<Pending<T>, InvokeError> {
+        check_name(&self.command)?;
+        self.client.ensure_runner().map_err(SendError::Link)?;
+        let link = self.client.link();
+        let codec = link.codec();
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let id = link.add_task(deadline);
+        let mut pending = Pending {
+            link: Arc::clone(link),
+            id,
+            timeout: self.timeout,
+            done: false,
+            sending: None,
+            result: PhantomData,
+        };
+        let sent = link.try_send(self.kind, id, &self.command, &self.args);
+        if deadline.is_some() {
+            link.kick_runner();
+        }
+        match sent {
+            Ok(()) => Ok(pending),
+            Err(SendError::Full) => {
+                let bytes = encode_body(codec, &self.args)?;
+                let (kind, command) = (self.kind, self.command);
+                let link = Arc::clone(link);
+                let sending = blocking::unblock(move || {
+                    link.send_encoded_call(kind, A::BODY, id, &command, &bytes)
+                });
+                pending.sending = Some(Box::pin(sending));
+                Ok(pending)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+fn check_name(command: &str) -> Result<(), InvokeError> {
+    let max = tramline_core::limits::MAX_NAME_LEN;
+    if command.len() <= max {
+        return Ok(());
+    }
+    let (name, len) = (command.into(), command.len());
+    Err(SendError::Config(tramline_core::ConfigError::CommandName { name, len, max }).into())
+}
+
+fn encode_body<A: Reply>(codec: AnyCodec, args: &A) -> Result<Vec<u8>, SendError> {
+    let mut out = tramline_core::FrameWriter::new(&mut [], usize::MAX);
+    args.encode(codec, &mut out)?;
+    Ok(match out.finish() {
+        tramline_core::transport::Written::Spilled { bytes } => bytes,
+        tramline_core::transport::Written::InPlace { .. } => Vec::new(),
+    })
+}
+
+impl<'a, T, A> IntoFuture for Invoke<'a, T, A>
+where
+    T: FromAnswer + Send + 'a,
+    A: Reply + Send + 'a,
+{
+    type Output = Result<T, InvokeError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start()?.await })
+    }
+}
+
+impl<T, A> fmt::Debug for Invoke<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invoke")
+            .field("command", &self.command)
+            .finish_non_exhaustive()
+    }
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
+
+/// A call that is under way.
+struct Pending<T> {
+    link: Arc<Link>,
+    id: u64,
+    timeout: Option<Duration>,
+    done: bool,
+    /// Waits for room on another thread, when there was none.
+    sending: Option<Sending>,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<T: FromAnswer> Future for Pending<T> {
+    type Output = Result<T, InvokeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(sending) = &mut self.sending
+            && let Poll::Ready(sent) = sending.as_mut().poll(cx)
+        {
+            self.sending = None;
+            sent?;
+        }
+        let Some(ended) = self.link.poll_ended(self.id, cx.waker()) else {
+            return Poll::Pending;
+        };
+        self.done = true;
+        let answer = match ended {
+            Ended::Answer(bytes) => {
+                Answer::from_bytes(bytes, self.link.codec()).map_err(InvokeError::OutcomeUnknown)?
+            }
+            Ended::Link(error) => return Poll::Ready(Err(InvokeError::OutcomeUnknown(error))),
+            Ended::Deadline => {
+                self.link.cancel(self.id);
+                let timeout = self.timeout.unwrap_or_default();
+                return Poll::Ready(Err(deadline_passed(timeout)));
+            }
+        };
+        Poll::Ready(Ok(T::from_answer(answer.into_result()?)?))
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.link.forget(self.id);
+            self.link.cancel(self.id);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Commands and events between two processes, over shared memory when possible and a pipe when not.
+//!
+//! Start with [`Server`] and [`Client`], or with [`Sidecar`] for a child process. `#[command]` turns
+//! a function into a command; `commands![..]` gathers them.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(doctest, doc = include_str!("../../README.md"))]
+
+mod client;
+mod clients;
+mod endpoint;
+mod executor;
+mod hub;
+mod invoke;
+mod link;
+mod meet;
+mod server;
+#[cfg(unix)]
+mod sidecar;
+
+pub use bytes::Bytes;
+pub use serde_json::json;
+#[doc(inline)]
+pub use tramline_compat_json as compat_json;
+pub use tramline_core::answer::FromAnswer;
+pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
+pub use tramline_core::command::{Call, CommandArg, CommandFuture, Commands, Raw};
+pub use tramline_core::envelope::BodyKind;
+pub use tramline_core::events::{Event, ListenerId};
+pub use tramline_core::gate::Capabilities;
+pub use tramline_core::peer::Peer;
+pub use tramline_core::state::State;
+pub use tramline_core::{
+    ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error, FrameWriter,
+    HandlerFailure, InvokeError, Limits, LinkError, PeerFault, PeerIdentity, Rejection, SendError,
+};
+pub use tramline_macros::{command, commands};
+
+pub use crate::client::{Client, Connect, Listen};
+pub use crate::clients::Clients;
+pub use crate::endpoint::{Endpoint, Scheme};
+pub use crate::invoke::Invoke;
+pub use crate::server::{Running, Serve, Server};
+#[cfg(unix)]
+pub use crate::sidecar::{Sidecar, Spawn};
+
+/// For the code that `#[command]` writes. Not part of the API.
+#[doc(hidden)]
+pub mod __private {
+    pub use tramline_core::command::{
+        BytesArg, Call, Command, CommandArg, CommandFuture, Commands, Handler, Outcome, OwnedCall,
+        Reply, TextArg, ViaResult, ViaValue,
+    };
+}

@@ -1,0 +1,367 @@
+//! The serving side: what is served, and to whom.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tramline_core::codec::{AnyCodec, Codec};
+use tramline_core::command::{Command, CommandFuture, Commands};
+use tramline_core::events::{Event, Listeners};
+use tramline_core::gate::Capabilities;
+use tramline_core::router::Router;
+use tramline_core::state::States;
+use tramline_core::{ConfigError, ConnectError, Error, Limits};
+use tramline_transport_pipe::{Listener, mem};
+
+use crate::clients::Clients;
+use crate::endpoint::{Endpoint, Scheme};
+use crate::executor::Executor;
+use crate::hub::{Door, Hub, Refused};
+use crate::link::Service;
+
+/// A server about to be started: commands, values, listeners and what peers may do.
+///
+/// Nothing is allowed until [`allow`](Self::allow) says so.
+///
+/// # Examples
+///
+/// ```
+/// use tramline::{Capabilities, Client, Server, State, command, commands};
+///
+/// struct Greeting(&'static str);
+///
+/// #[command(inline)]
+/// fn greet(name: &str, greeting: State<'_, Greeting>) -> String {
+///     format!("{} {name}", greeting.0)
+/// }
+///
+/// let server = Server::new()
+///     .commands(commands![greet])
+///     .manage(Greeting("hello"))
+///     .allow(Capabilities::none().command("greet"))
+///     .start("mem:server-doc")?;
+///
+/// let client = Client::connect("mem:server-doc").wait()?;
+/// let text: String = client.invoke("greet", tramline::json!({ "name": "you" })).wait()?;
+/// assert_eq!(text, "hello you");
+/// # server.stop();
+/// # Ok::<(), tramline::Error>(())
+/// ```
+#[derive(Default)]
+pub struct Server {
+    commands: Commands,
+    states: States,
+    capabilities: Capabilities,
+    listeners: Listeners,
+    executor: Executor,
+    codecs: Vec<AnyCodec>,
+    limits: Limits,
+    label: Option<String>,
+    on_refused: Option<Box<Refused>>,
+    parent: bool,
+    outlives_parent: bool,
+    mistake: Option<ConfigError>,
+}
+
+impl Server {
+    /// A server without commands that allows nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A server for the process that started this one with [`Sidecar`](crate::Sidecar). Start it
+    /// with [`run`](Self::run).
+    ///
+    /// When the parent vanishes, this process exits with code 1, unless
+    /// [`outlive_parent`](Self::outlive_parent) is said.
+    #[must_use]
+    pub fn from_parent() -> Self {
+        Self {
+            parent: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds commands.
+    #[must_use]
+    pub fn commands(mut self, commands: Commands) -> Self {
+        self.commands.extend(commands);
+        self
+    }
+
+    /// Adds one command by its type: `.command::<add>()`.
+    #[must_use]
+    pub fn command<C: Command>(self) -> Self {
+        self.commands(Commands::new().with::<C>())
+    }
+
+    /// Adds a value that commands can ask for as [`State`](crate::State). The first of a type
+    /// stays.
+    #[must_use]
+    pub fn manage<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.manage(value);
+        self
+    }
+
+    /// What peers may do. Replaces what was said before.
+    #[must_use]
+    pub fn allow(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Calls `listener` for every event of this name that a peer emits and may emit. Events of one
+    /// peer come in order, on that peer's thread.
+    #[must_use]
+    pub fn listen(
+        mut self,
+        event: &str,
+        listener: impl Fn(Event<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        if let Err(mistake) = self.listeners.add(event, false, listener) {
+            self.mistake.get_or_insert(mistake);
+        }
+        self
+    }
+
+    /// Offers a codec of your own, beside MessagePack and JSON.
+    #[must_use]
+    pub fn codec<C: Codec>(mut self) -> Self {
+        self.codecs.push(AnyCodec::custom::<C>());
+        self
+    }
+
+    /// Limits of this side.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The name the server gives in its hello.
+    #[must_use]
+    pub fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
+        self
+    }
+
+    /// Where async commands run: `spawn` is given each command's future. Without it they share one
+    /// thread of the library's own.
+    #[must_use]
+    pub fn executor(mut self, spawn: impl Fn(CommandFuture) + Send + Sync + 'static) -> Self {
+        self.executor = Executor::new(spawn);
+        self
+    }
+
+    /// Runs async commands on the tokio runtime this is called in.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn on_tokio(self) -> Self {
+        let runtime = tokio::runtime::Handle::current();
+        self.executor(move |future| {
+            runtime.spawn(future);
+        })
+    }
+
+    /// Is told of every connection that did not come about, for logs.
+    #[must_use]
+    pub fn on_refused(mut self, told: impl Fn(&ConnectError) + Send + Sync + 'static) -> Self {
+        self.on_refused = Some(Box::new(told));
+        self
+    }
+
+    /// Lets this process live on when its parent vanishes; [`run`](Self::run) then ends like any
+    /// other end of the connection.
+    #[must_use]
+    pub fn outlive_parent(mut self) -> Self {
+        self.outlives_parent = true;
+        self
+    }
+
+    /// Starts serving in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for what can never work, [`ConnectError::InUse`] if another process serves
+    /// this endpoint.
+    pub fn start(self, endpoint: &str) -> Result<Running, Error> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        if let Scheme::Shm = endpoint.scheme()
+            && let Some(why) = tramline_transport_shm::unavailable()
+        {
+            return Err(ConnectError::Transport {
+                transport: "shm",
+                why: why.into(),
+            }
+            .into());
+        }
+        let limits = self.limits;
+        let hub = self.into_hub(endpoint.scheme())?;
+        let door = match endpoint.scheme() {
+            Scheme::Mem => Door::Mem(mem::MemListener::bind(endpoint.name(), &limits)?),
+            _ => Door::Socket(Listener::bind(endpoint.name())?),
+        };
+        hub.open(door)?;
+        Ok(Running { hub })
+    }
+
+    /// Serves until [`Clients::stop`] is called: `.await` it or `.wait()` for it.
+    pub fn serve(self, endpoint: &str) -> Serve {
+        Serve {
+            running: self.start(endpoint),
+        }
+    }
+
+    /// Serves the parent process until the connection ends: `.await` it or `.wait()` for it. Only
+    /// for a server made with [`from_parent`](Self::from_parent).
+    pub fn run(self) -> Serve {
+        Serve {
+            running: self.start_on_parent(),
+        }
+    }
+
+    #[cfg(unix)]
+    fn start_on_parent(self) -> Result<Running, Error> {
+        if !self.parent {
+            let why = "Server::new() has none; use Server::from_parent() or serve(endpoint)";
+            return Err(ConfigError::NoParent { why }.into());
+        }
+        let stream = crate::sidecar::parent_stream()?;
+        let hub = self.into_hub(Scheme::Auto)?;
+        hub.open(Door::Parent(stream))?;
+        Ok(Running { hub })
+    }
+
+    #[cfg(not(unix))]
+    fn start_on_parent(self) -> Result<Running, Error> {
+        let why = "sidecars are offered on Unix only in this version";
+        Err(ConfigError::NoParent { why }.into())
+    }
+
+    fn into_hub(self, scheme: Scheme) -> Result<Arc<Hub>, Error> {
+        self.limits.check()?;
+        if let Some(mistake) = self.mistake {
+            return Err(mistake.into());
+        }
+        let mut codecs = vec![AnyCodec::MSGPACK, AnyCodec::JSON];
+        for codec in self.codecs {
+            if codecs.contains(&codec) {
+                return Err(ConfigError::DuplicateCodec { name: codec.name() }.into());
+            }
+            codecs.push(codec);
+        }
+        let Self {
+            commands,
+            mut states,
+            capabilities,
+            listeners,
+            executor,
+            ..
+        } = self;
+        let mut mistake = None;
+        let hub = Arc::new_cyclic(|hub| {
+            states.manage(Clients::new(hub.clone()));
+            let router = Router::new(commands, states, capabilities).unwrap_or_else(|e| {
+                mistake = Some(e);
+                Router::default()
+            });
+            let service = Arc::new(Service {
+                router,
+                listeners,
+                executor,
+                gate_events: true,
+            });
+            Hub::new(
+                service,
+                scheme,
+                codecs,
+                self.limits,
+                self.label,
+                self.on_refused,
+            )
+            .exit_with_parent(self.parent && !self.outlives_parent)
+        });
+        match mistake {
+            Some(mistake) => Err(mistake.into()),
+            None => Ok(hub),
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("commands", &self.commands)
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server at work. Dropping it stops it.
+#[derive(Debug)]
+pub struct Running {
+    hub: Arc<Hub>,
+}
+
+impl Running {
+    /// The connected clients: emit to one, some or all of them.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        Clients::new(Arc::downgrade(&self.hub))
+    }
+
+    /// Stops serving and ends every connection. Returns when all of its threads have ended.
+    pub fn stop(&self) {
+        self.hub.stop();
+        self.hub.wait();
+    }
+
+    /// Blocks until somebody stops the server, or its parent is gone.
+    pub fn wait(&self) {
+        self.hub.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.hub.stop();
+    }
+}
+
+/// A server that serves: `.await` it or `.wait()` for it.
+#[must_use = "the server stops when this is dropped"]
+#[derive(Debug)]
+pub struct Serve {
+    running: Result<Running, Error>,
+}
+
+impl Serve {
+    /// Serves, blocking this thread until the server is stopped.
+    ///
+    /// # Errors
+    ///
+    /// The server could not be started.
+    pub fn wait(self) -> Result<(), Error> {
+        self.running?.wait();
+        Ok(())
+    }
+}
+
+impl IntoFuture for Serve {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let running = self.running?;
+            running.hub.ended().await;
+            Ok(())
+        })
+    }
+}
