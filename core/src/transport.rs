@@ -117,7 +117,8 @@ pub trait Sender: Send {
     /// The link is over.
     fn flush(&mut self) -> Result<(), LinkError>;
 
-    /// Announces that this side is about to sleep until there is room. `None` if there is room now.
+    /// Announces that this side is about to sleep until there is room for what was last refused
+    /// with [`SendError::Full`]. `None` if there is room now.
     fn arm(&mut self) -> Option<Ticket>;
 
     /// Takes the announcement back.
@@ -152,11 +153,12 @@ pub trait Signal: Send + Sync {
     /// Wakes every thread of this process that sleeps in [`wait`](Self::wait) on this link.
     fn kick(&self);
 
-    /// Sleeps until something named in `wait` has happened, the link has ended or the time is up.
-    /// May return for no reason.
+    /// Sleeps until something named in `wait` has happened or the time is up; a thread that waits
+    /// for data or room also wakes when the peer is gone. May return for no reason.
     fn wait(&self, wait: WaitFor);
 
-    /// Ends the link from this side and wakes everyone on both sides. Idempotent.
+    /// Ends the link from this side and wakes everyone on both sides. Idempotent. What was flushed
+    /// before still reaches a peer that reads, as long as this process lives.
     fn close(&self);
 }
 
@@ -216,6 +218,8 @@ pub struct FrameWriter<'a> {
 impl<'a> FrameWriter<'a> {
     /// A writer over a claim that accepts up to `max_len` bytes in all.
     pub fn new(slot: &'a mut [u8], max_len: usize) -> Self {
+        let slot_len = slot.len().min(max_len);
+        let slot = &mut slot[..slot_len];
         Self {
             slot,
             len: 0,
@@ -345,6 +349,14 @@ mod tests {
                 bytes: b"abcdefg".to_vec()
             }
         );
+    }
+
+    #[test]
+    fn a_claim_larger_than_the_limit_does_not_lift_the_limit() {
+        let mut slot = [0; 100];
+        let mut writer = FrameWriter::new(&mut slot, 6);
+        assert!(writer.put(b"abcdefg").is_err());
+        assert_eq!(writer.overflow(), Some(7));
     }
 
     #[test]

@@ -18,6 +18,10 @@ use crate::endpoint::Scheme;
 use crate::link::{Link, Service};
 use crate::meet;
 
+/// How long a failing `accept` is left alone. A choice: far above the cost of a try, far below what
+/// a person notices.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Told of connections that did not come about.
 pub(crate) type Refused = dyn Fn(&ConnectError) + Send + Sync;
 
@@ -150,8 +154,13 @@ impl Hub {
                     self.receive(move |hub| meet::answer(stream, hub.scheme, &hub.limits));
                 }
                 Ok(None) => return,
-                // One connection's failure, such as too many descriptors, is not the server's.
-                Err(e) => self.report(&Err(e)),
+                Err(e) => {
+                    // One connection's failure, such as too many descriptors, is not the server's.
+                    // Go on when a connection has ended; it may have been the last descriptor.
+                    event_listener::listener!(self.thread_ended => ended);
+                    self.report(&Err(e));
+                    event_listener::Listener::wait_timeout(ended, ACCEPT_PAUSE);
+                }
             }
         }
     }

@@ -16,9 +16,6 @@ pub(crate) struct Options {
     /// Leave out what takes long: build, tests and docs.
     #[arg(long)]
     quick: bool,
-    /// Run clippy once more with all features on.
-    #[arg(long)]
-    features: bool,
     /// Compare the dependencies with the published advisories; needs the network.
     #[arg(long)]
     advisories: bool,
@@ -88,7 +85,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "tests",
-        about: "cargo test --workspace",
+        about: "cargo test --workspace --all-features",
         run: tests,
     },
     Step {
@@ -227,8 +224,8 @@ fn clippy(run: &Run) -> Outcome {
 }
 
 fn clippy_all_features(run: &Run) -> Outcome {
-    if !run.options.features {
-        return skipped("runs with --features");
+    if run.options.quick {
+        return skipped("--quick");
     }
     cargo(
         run,
@@ -255,7 +252,7 @@ fn tests(run: &Run) -> Outcome {
     if run.options.quick {
         return skipped("--quick");
     }
-    cargo(run, &["test", "--workspace"])
+    cargo(run, &["test", "--workspace", "--all-features"])
 }
 
 fn docs(run: &Run) -> Outcome {

@@ -217,7 +217,7 @@ impl Link {
                         continue;
                     }
                     match self.lead_for(id, &mut lead, deadline, read) {
-                        Ok(None) if self.sleeping_leaders.load(Ordering::Relaxed) == 0 => {
+                        Ok(None) if self.sleeping_leaders.load(Ordering::SeqCst) == 0 => {
                             self.sleep_as_leader(id, lead, deadline)
                                 .inspect_err(|_| self.cancel(id))?;
                         }
@@ -260,7 +260,7 @@ impl Link {
             self.leave(lead);
             return Ok(());
         };
-        self.sleeping_leaders.fetch_add(1, Ordering::Relaxed);
+        self.sleeping_leaders.fetch_add(1, Ordering::SeqCst);
         drop(lead);
         // The runner may have held our answer in its hands when we looked at the link.
         if self.over().is_none() && !self.calls.has_ended(id) {
@@ -271,7 +271,9 @@ impl Link {
                 timeout,
             });
         }
-        self.sleeping_leaders.fetch_sub(1, Ordering::Relaxed);
+        // PAIRS WITH the load in `wait_in_table` and `Calls::add_thread`: a thread that parked because
+        // it saw us here is seen by us when we look for one to wake.
+        self.sleeping_leaders.fetch_sub(1, Ordering::SeqCst);
         Ok(())
     }
 }

@@ -1,0 +1,18 @@
+//! Any bytes as a message: read or refused, never a panic; what is read is written back the same.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tramline_core::envelope::Envelope;
+use tramline_core::session::{Goodbye, Hello};
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = Hello::read(bytes);
+    if let Ok(message) = Envelope::parse(bytes) {
+        let _ = Goodbye::read(&message);
+        let mut again = message.head.to_bytes().to_vec();
+        again.extend_from_slice(message.head.name.as_bytes());
+        again.extend_from_slice(message.body);
+        assert_eq!(again, bytes);
+    }
+});
