@@ -43,7 +43,8 @@ pub(crate) fn watch(link: &Arc<Link>) -> io::Result<WatchId> {
         id
     };
     let wanted = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
-    if let Err(error) = epoll::add(&watcher.epoll, link.socket(), epoll::EventData::new_u64(id), wanted)
+    if let Err(error) =
+        epoll::add(&watcher.epoll, link.socket(), epoll::EventData::new_u64(id), wanted)
     {
         lock(&watcher.links).1.remove(&id);
         return Err(error.into());

@@ -323,10 +323,7 @@ fn read_hello(message: &Message) -> Result<Result<Hello, Reject>, ConnectError> 
     if u64::from_le_bytes(get(message, 16)) != 0 {
         return Err(broken(at, "features that version 1 does not have"));
     }
-    Ok(Ok(Hello {
-        half: get(message, 24),
-        max_capacity: u64::from_le_bytes(get(message, 48)),
-    }))
+    Ok(Ok(Hello { half: get(message, 24), max_capacity: u64::from_le_bytes(get(message, 48)) }))
 }
 
 fn read_offer(
@@ -439,7 +436,12 @@ impl Wire {
     }
 
     /// Waits until the socket may go on, or turns `error` into the reason why it will not.
-    fn pause(&self, step: &'static str, error: Errno, ready: PollFlags) -> Result<(), ConnectError> {
+    fn pause(
+        &self,
+        step: &'static str,
+        error: Errno,
+        ready: PollFlags,
+    ) -> Result<(), ConnectError> {
         match error {
             Errno::INTR => return Ok(()),
             Errno::AGAIN => {}

@@ -118,10 +118,12 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
     /// Announces a sleep until data comes: the value to sleep on, or `None` if there is some now.
     pub(crate) fn arm(&mut self) -> Option<u32> {
         self.publish_head();
+        // The bell comes first. Read behind the park word it could already hold the one wake that
+        // the peer spends on this park, spent for something we had seen before: the sleep would
+        // then have no wake left. PAIRS WITH the bump in `OwnWords::ring_bell` (P5).
+        let bell = self.peer.bell(Side::Data);
         let word = self.park.park();
         self.words.store_park(Side::Data, word);
-        // Read before the fence: a bump after this read ends the sleep at once (P5).
-        let bell = self.peer.bell(Side::Data);
         // PAIRS WITH the fence in `Producer::flush` (P3): either the peer sees that we sleep, or we
         // see its record.
         fence(Ordering::SeqCst);

@@ -108,9 +108,10 @@ impl OwnWords for OwnMap {
 
     fn ring_bell(&self, side: Side) {
         let bell = self.word32(bell_offset(side));
-        // PAIRS WITH the kernel's comparison when the peer goes to sleep (P5): a bump after the
-        // peer read its ticket keeps it awake. The wake below is a full barrier.
-        bell.fetch_add(1, Ordering::Relaxed);
+        // PAIRS WITH the acquire in `PeerMemory::bell`, which a sleeper does before it announces its
+        // sleep, and with the kernel's comparison (P5): a wake for one announcement is always
+        // younger than the ticket taken with it.
+        bell.fetch_add(1, Ordering::Release);
         futex::wake_shared(bell);
     }
 
@@ -336,12 +337,15 @@ mod tests {
 
     #[test]
     fn a_copy_has_every_byte_and_no_more() {
-        let source: Vec<u64> = (0..200_u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let source: Vec<u64> =
+            (0..200_u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
         let bytes: Vec<u8> = source.iter().flat_map(|w| w.to_le_bytes()).collect();
         for len in (0..300).chain([1000, 1599, 1600]) {
             let mut target = vec![0xEE_u8; len + 3];
             // SAFETY: the source holds 1600 bytes and is 8-aligned; the target has room for `len`.
-            unsafe { copy_from_peer(source.as_ptr().cast(), target.as_mut_ptr().wrapping_add(1), len) };
+            unsafe {
+                copy_from_peer(source.as_ptr().cast(), target.as_mut_ptr().wrapping_add(1), len)
+            };
             assert_eq!(target[0], 0xEE);
             assert_eq!(&target[1..=len], &bytes[..len], "len {len}");
             assert_eq!(&target[len + 1..], [0xEE; 2]);

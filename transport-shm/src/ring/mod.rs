@@ -4,10 +4,10 @@
 
 pub(crate) mod consumer;
 pub(crate) mod memory;
-#[cfg(all(test, loom))]
-mod model;
 pub(crate) mod producer;
 pub(crate) mod record;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 /// What a thread sleeps for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,22 +57,5 @@ impl WakeOnce {
             self.last = park;
         }
         due
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_announced_sleep_is_answered_once() {
-        let (mut word, mut wakes) = (ParkWord::default(), WakeOnce::default());
-        let first = word.park();
-        assert!(wakes.is_due(first));
-        assert!(!wakes.is_due(first));
-        assert_eq!(word.unpark(), Some(first & !3));
-        assert_eq!(word.unpark(), None);
-        assert!(!wakes.is_due(first & !3));
-        assert!(wakes.is_due(word.park()));
     }
 }

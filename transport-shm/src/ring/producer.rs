@@ -118,7 +118,11 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Sends `message` from `sent` on as far as there is room: true if all of it has gone.
-    pub(crate) fn send_part(&mut self, message: &[u8], sent: &mut usize) -> Result<bool, PeerFault> {
+    pub(crate) fn send_part(
+        &mut self,
+        message: &[u8],
+        sent: &mut usize,
+    ) -> Result<bool, PeerFault> {
         let largest = self.max_frame();
         if message.len() <= largest && *sent == 0 {
             let room = self.claim(message.len())?;
@@ -165,10 +169,12 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     /// `None` if it would succeed now.
     pub(crate) fn arm(&mut self) -> Result<Option<u32>, PeerFault> {
         self.flush();
+        // The bell comes first. Read behind the park word it could already hold the one wake that
+        // the peer spends on this park, spent for something we had seen before: the sleep would
+        // then have no wake left. PAIRS WITH the bump in `OwnWords::ring_bell` (P5).
+        let bell = self.peer.bell(Side::Space);
         let word = self.park.park();
         self.words.store_park(Side::Space, word);
-        // Read before the fence: a bump after this read ends the sleep at once (P5).
-        let bell = self.peer.bell(Side::Space);
         // PAIRS WITH the fence in `Consumer::publish_head` (P4): either the peer sees that we
         // sleep, or we see the room it made.
         fence(Ordering::SeqCst);

@@ -12,10 +12,8 @@ use rustix::mm::{MapFlags, ProtFlags};
 use crate::layout::{self, FIXED_LEN, Fixed};
 
 /// What keeps a file from changing size under a reader, and anyone but its owner from writing.
-const NEEDED_SEALS: SealFlags = SealFlags::SHRINK
-    .union(SealFlags::GROW)
-    .union(SealFlags::FUTURE_WRITE)
-    .union(SealFlags::SEAL);
+const NEEDED_SEALS: SealFlags =
+    SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
 /// File system type of plain memory files, from linux/magic.h. Hugetlb files take the same seals
 /// and still kill their reader, so their type (0x958458f6) must not pass.
@@ -44,11 +42,11 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// The address of the byte at `offset`.
+    /// The address of the byte at `offset`, or of the end: an empty payload may lie there.
     #[inline]
     pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
-        assert!(offset < self.len, "offset outside the mapping");
-        // SAFETY: in bounds, just asserted; mappings are far below `isize::MAX` bytes.
+        assert!(offset <= self.len, "offset outside the mapping");
+        // SAFETY: in bounds or one past, just asserted; mappings are far below `isize::MAX` bytes.
         unsafe { self.start.add(offset) }
     }
 
@@ -86,7 +84,7 @@ impl Mapping {
         let mut copy = [0; FIXED_LEN];
         for (i, byte) in copy.iter_mut().enumerate() {
             let at = self.at(i).as_ptr();
-            // SAFETY: in bounds and alive by `at`; volatile, because the peer may write meanwhile;
+            // SAFETY: in bounds, since a segment holds its header, and alive by `self`; volatile, because the peer may write meanwhile;
             // every bit pattern is a valid `u8`.
             *byte = unsafe { at.read_volatile() };
         }
@@ -140,8 +138,7 @@ pub(crate) fn accept(file: &OwnedFd, offer: &Fixed, max_capacity: u64) -> Result
     }
     offer.check_offer(max_capacity, rustix::param::page_size() as u64).map_err(Unfit)?;
     let len = usize::try_from(offer.segment_len).map_err(|_| Unfit("too large for this host"))?;
-    let mapping =
-        Mapping::new(file.as_fd(), len, ProtFlags::READ).map_err(|e| Os("mmap", e))?;
+    let mapping = Mapping::new(file.as_fd(), len, ProtFlags::READ).map_err(|e| Os("mmap", e))?;
     offer.check(&mapping.read_fixed()).map_err(Unfit)?;
     Ok(mapping)
 }
