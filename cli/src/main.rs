@@ -1,2 +1,82 @@
-//! Stub.
-fn main() {}
+//! The `tramline` program: shows what the library does, on your own files.
+
+#![forbid(unsafe_code)]
+
+mod demo;
+mod failure;
+mod folder;
+mod measure;
+mod report;
+mod worker;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Commands and events between two processes, shown on your own files.
+#[derive(Debug, Parser)]
+#[command(name = "tramline", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Lets a second process scan a folder, over every transport and codec, and compares.
+    ///
+    /// Nothing is changed, and nothing outside of the folder is read.
+    Demo {
+        /// The folder.
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
+    /// The second process of the demo.
+    #[command(hide = true)]
+    Worker {
+        /// The folder whose files it may read.
+        path: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(e) => return usage(&e),
+    };
+    let ended = match arguments.task {
+        Task::Demo { path } => demo::run(&path, &mut io::stdout().lock()),
+        Task::Worker { path } => worker::run(&path),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough.
+        Err(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.line());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version as clap prints them, everything else as one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    complain(line.strip_prefix("error: ").unwrap_or(line));
+    ExitCode::from(2)
+}
+
+fn complain(line: &str) {
+    use io::Write as _;
+    // Without standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "tramline: {line}");
+}

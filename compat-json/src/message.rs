@@ -17,10 +17,7 @@ struct View<'a> {
     raw_len: Option<usize>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(id: &u64) -> bool {
     *id == 0
 }

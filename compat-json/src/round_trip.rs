@@ -66,26 +66,15 @@ where
             return Ok(());
         }
         let (found, expected) = (format!("{found:?}"), format!("{value:?}"));
-        Err(RoundTripError::Value {
-            way,
-            found,
-            expected,
-        })
+        Err(RoundTripError::Value { way, found, expected })
     };
     let encoded = codec.to_vec(value)?;
     let expected = String::from_utf8_lossy(&AnyCodec::JSON.to_vec(value)?).into_owned();
     let found = to_json(codec, &encoded)?;
     if found != expected {
-        return Err(RoundTripError::Json {
-            codec: codec.name(),
-            found,
-            expected,
-        });
+        return Err(RoundTripError::Json { codec: codec.name(), found, expected });
     }
     same("the codec alone", codec.decode(&encoded)?)?;
     same("JSON alone", AnyCodec::JSON.decode(expected.as_bytes())?)?;
-    same(
-        "JSON to the codec",
-        codec.decode(&from_json(codec, &expected)?)?,
-    )
+    same("JSON to the codec", codec.decode(&from_json(codec, &expected)?)?)
 }

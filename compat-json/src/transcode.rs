@@ -37,9 +37,7 @@ pub fn to_json(codec: AnyCodec, input: &[u8]) -> Result<String, DecodeError> {
 pub fn from_json(codec: AnyCodec, text: &str) -> Result<Vec<u8>, EncodeError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let encoded = codec.to_vec(&serde_transcode::Transcoder::new(&mut deserializer))?;
-    deserializer
-        .end()
-        .map_err(|e| EncodeError::new(Json::NAME, e))?;
+    deserializer.end().map_err(|e| EncodeError::new(Json::NAME, e))?;
     Ok(encoded)
 }
 

@@ -61,13 +61,7 @@ impl<'a> Answer<'a> {
             return Err(PeerFault::new("answer", format_args!("{kind:?} is no answer")).into());
         }
         let body_offset = envelope.body_offset();
-        Ok(Self {
-            message,
-            codec,
-            kind,
-            body_kind,
-            body_offset,
-        })
+        Ok(Self { message, codec, kind, body_kind, body_offset })
     }
 
     /// The answer if it is a result.
@@ -83,12 +77,7 @@ impl<'a> Answer<'a> {
         let code: Box<str> = Envelope::parse(self.message.bytes())
             .map_or_else(|_| Box::default(), |envelope| envelope.head.name.into());
         let (codec, body_kind) = (self.codec, self.body_kind);
-        Err(InvokeError::from_wire(
-            &code,
-            body_kind,
-            self.into_body(),
-            codec,
-        ))
+        Err(InvokeError::from_wire(&code, body_kind, self.into_body(), codec))
     }
 
     /// The body's bytes.
@@ -128,10 +117,9 @@ impl<T: DeserializeOwned> FromAnswer for T {
         match answer.body_kind {
             BodyKind::Structured => answer.codec.decode(answer.body()),
             BodyKind::Empty => AnyCodec::JSON.decode(b"null"),
-            BodyKind::Raw => Err(DecodeError::new(
-                "raw",
-                "the answer is raw bytes; read it as `tramline::Raw`",
-            )),
+            BodyKind::Raw => {
+                Err(DecodeError::new("raw", "the answer is raw bytes; read it as `tramline::Raw`"))
+            }
         }
     }
 }

@@ -163,17 +163,7 @@ impl<'a> Envelope<'a> {
                 format_args!("{} bytes, a header has {HEADER_LEN}", frame.len()),
             ));
         };
-        let [
-            kind,
-            body,
-            name_len,
-            flags,
-            ext_a,
-            ext_b,
-            res_a,
-            res_b,
-            id @ ..,
-        ] = *header;
+        let [kind, body, name_len, flags, ext_a, ext_b, res_a, res_b, id @ ..] = *header;
         let kind = Kind::from_u8(kind)
             .ok_or_else(|| PeerFault::new("kind", format_args!("{kind} is no message kind")))?;
         let body_kind = BodyKind::from_u8(body)
@@ -191,10 +181,7 @@ impl<'a> Envelope<'a> {
         if name_len > rest.len() {
             return Err(PeerFault::new(
                 "name_len",
-                format_args!(
-                    "{name_len} bytes of name, the frame has {} left",
-                    rest.len()
-                ),
+                format_args!("{name_len} bytes of name, the frame has {} left", rest.len()),
             ));
         }
         let (name, body) = rest.split_at(name_len);
@@ -206,15 +193,7 @@ impl<'a> Envelope<'a> {
                 format_args!("says empty, {} bytes follow", body.len()),
             ));
         }
-        Ok(Self {
-            head: Head {
-                kind,
-                body: body_kind,
-                id: u64::from_le_bytes(id),
-                name,
-            },
-            body,
-        })
+        Ok(Self { head: Head { kind, body: body_kind, id: u64::from_le_bytes(id), name }, body })
     }
 
     /// Where the body begins in the frame.
@@ -237,28 +216,17 @@ mod tests {
 
     #[test]
     fn v1_invoke_frame_bytes_are_unchanged() {
-        let head = Head {
-            kind: Kind::Request,
-            body: BodyKind::Structured,
-            id: 0x0102_0304,
-            name: "add",
-        };
+        let head =
+            Head { kind: Kind::Request, body: BodyKind::Structured, id: 0x0102_0304, name: "add" };
         assert_eq!(
             frame(&head, b"{}"),
-            [
-                3, 1, 3, 0, 0, 0, 0, 0, 4, 3, 2, 1, 0, 0, 0, 0, b'a', b'd', b'd', b'{', b'}'
-            ]
+            [3, 1, 3, 0, 0, 0, 0, 0, 4, 3, 2, 1, 0, 0, 0, 0, b'a', b'd', b'd', b'{', b'}']
         );
     }
 
     #[test]
     fn unknown_kinds_reserved_bytes_and_lengths_are_refused() {
-        let head = Head {
-            kind: Kind::Event,
-            body: BodyKind::Raw,
-            id: 0,
-            name: "tick",
-        };
+        let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: "tick" };
         let good = frame(&head, b"");
         assert!(Envelope::parse(&good).is_ok());
         let refused_at = |offset: usize, value: u8| {
@@ -274,10 +242,7 @@ mod tests {
             assert_eq!(refused_at(reserved, 1), "envelope");
         }
         assert_eq!(refused_at(16, 0xff), "name");
-        assert_eq!(
-            Envelope::parse(&good[..15]).expect_err("short").at,
-            "envelope"
-        );
+        assert_eq!(Envelope::parse(&good[..15]).expect_err("short").at, "envelope");
         // A body where none is announced.
         let mut bad = good.clone();
         bad[1] = 0;

@@ -223,10 +223,7 @@ impl ConnectError {
     /// An operating system's refusal of `step`.
     #[must_use]
     pub fn os(step: &'static str, source: std::io::Error) -> Self {
-        Self::Os {
-            step,
-            source: Arc::new(source),
-        }
+        Self::Os { step, source: Arc::new(source) }
     }
 }
 
@@ -284,10 +281,7 @@ impl EncodeError {
     /// Wraps a codec's refusal.
     #[must_use]
     pub fn new(codec: &'static str, cause: impl fmt::Display) -> Self {
-        Self {
-            codec,
-            cause: cause.to_string().into(),
-        }
+        Self { codec, cause: cause.to_string().into() }
     }
 
     /// The fixed code of this error.
@@ -311,10 +305,7 @@ impl DecodeError {
     /// Wraps a codec's refusal.
     #[must_use]
     pub fn new(codec: &'static str, cause: impl fmt::Display) -> Self {
-        Self {
-            codec,
-            cause: cause.to_string().into(),
-        }
+        Self { codec, cause: cause.to_string().into() }
     }
 
     /// The fixed code of this error.
@@ -439,10 +430,7 @@ impl PeerFault {
     /// A fault at a place the wire format names.
     #[must_use]
     pub fn new(at: &'static str, what: impl fmt::Display) -> Self {
-        Self {
-            at,
-            what: what.to_string().into(),
-        }
+        Self { at, what: what.to_string().into() }
     }
 
     /// The fixed code of this error.
@@ -497,10 +485,7 @@ impl LinkError {
     /// An operating system's refusal of `step`.
     #[must_use]
     pub fn os(step: &'static str, error: &std::io::Error) -> Self {
-        Self::Os {
-            step,
-            errno: error.raw_os_error().unwrap_or(0),
-        }
+        Self::Os { step, errno: error.raw_os_error().unwrap_or(0) }
     }
 }
 
@@ -545,12 +530,7 @@ impl InvokeError {
     /// Turns a received `ERROR` message into the row of the table it belongs to.
     #[must_use]
     pub fn from_wire(code: &str, body_kind: BodyKind, body: Bytes, codec: AnyCodec) -> Self {
-        let failure = HandlerFailure {
-            code: code.into(),
-            body_kind,
-            body,
-            codec,
-        };
+        let failure = HandlerFailure { code: code.into(), body_kind, body, codec };
         let text = || failure.to_string().into_boxed_str();
         match code {
             codes::UNKNOWN_COMMAND => Rejection::UnknownCommand { text: text() }.into(),

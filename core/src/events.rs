@@ -33,13 +33,7 @@ impl<'a> Event<'a> {
         codec: AnyCodec,
         peer: &'a Peer,
     ) -> Self {
-        Self {
-            name,
-            body_kind,
-            body,
-            codec,
-            peer,
-        }
+        Self { name, body_kind, body, codec, peer }
     }
 
     /// The event's name.
@@ -130,19 +124,14 @@ impl Listeners {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let known = by_name.get(name).cloned().unwrap_or_default();
         let first = known.is_empty();
-        by_name.insert(
-            name.into(),
-            known.iter().cloned().chain([listener]).collect(),
-        );
+        by_name.insert(name.into(), known.iter().cloned().chain([listener]).collect());
         Ok((id, first))
     }
 
     /// Removes a listener; unknown ids are ignored. The name, if that was its last listener.
     pub fn remove(&self, id: ListenerId) -> Option<Box<str>> {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        let (name, known) = by_name
-            .iter()
-            .find(|(_, known)| known.iter().any(|l| l.id == id))?;
+        let (name, known) = by_name.iter().find(|(_, known)| known.iter().any(|l| l.id == id))?;
         let name = name.clone();
         let left: Group = known
             .iter()

@@ -57,10 +57,7 @@ impl Capabilities {
     /// Every command and every event is allowed.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            commands: Names::Every,
-            events: Names::Every,
-        }
+        Self { commands: Names::Every, events: Names::Every }
     }
 
     /// Also allows to invoke this command.
@@ -70,11 +67,23 @@ impl Capabilities {
         self
     }
 
+    /// Also allows to invoke these commands.
+    #[must_use]
+    pub fn commands<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().fold(self, Self::command)
+    }
+
     /// Also allows to emit and to listen to this event.
     #[must_use]
     pub fn event(mut self, name: &str) -> Self {
         self.events.add(name);
         self
+    }
+
+    /// Also allows to emit and to listen to these events.
+    #[must_use]
+    pub fn events<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().fold(self, Self::event)
     }
 
     /// Whether the command may be invoked.

@@ -61,27 +61,12 @@ impl Limits {
             if (min..=max).contains(&found) {
                 Ok(())
             } else {
-                Err(ConfigError::Limit {
-                    what,
-                    found,
-                    min,
-                    max,
-                })
+                Err(ConfigError::Limit { what, found, min, max })
             }
         };
         // The upper end keeps `offset + len` far away from overflow on every host.
-        in_range(
-            "max_message_len (bytes)",
-            self.max_message_len as u64,
-            1024,
-            1 << 30,
-        )?;
-        in_range(
-            "ring_capacity (bytes)",
-            self.ring_capacity as u64,
-            1 << 16,
-            1 << 26,
-        )?;
+        in_range("max_message_len (bytes)", self.max_message_len as u64, 1024, 1 << 30)?;
+        in_range("ring_capacity (bytes)", self.ring_capacity as u64, 1 << 16, 1 << 26)?;
         if !self.ring_capacity.is_power_of_two() {
             return Err(ConfigError::Limit {
                 what: "ring_capacity (bytes, a power of two)",
@@ -91,24 +76,9 @@ impl Limits {
             });
         }
         in_range("send_timeout_ms", self.send_timeout_ms, 0, 3_600_000)?;
-        in_range(
-            "handshake_timeout_ms",
-            self.handshake_timeout_ms,
-            1,
-            600_000,
-        )?;
-        in_range(
-            "max_queued_len (bytes)",
-            self.max_queued_len as u64,
-            1024,
-            1 << 34,
-        )?;
-        in_range(
-            "max_calls_in_flight",
-            self.max_calls_in_flight as u64,
-            1,
-            1 << 20,
-        )?;
+        in_range("handshake_timeout_ms", self.handshake_timeout_ms, 1, 600_000)?;
+        in_range("max_queued_len (bytes)", self.max_queued_len as u64, 1024, 1 << 34)?;
+        in_range("max_calls_in_flight", self.max_calls_in_flight as u64, 1, 1 << 20)?;
         in_range("max_connections", self.max_connections as u64, 1, 1 << 16)
     }
 }
@@ -123,10 +93,7 @@ pub fn check_event_name(name: &str) -> Result<(), ConfigError> {
     if name.len() <= MAX_NAME_LEN && name.chars().all(allowed) {
         Ok(())
     } else {
-        Err(ConfigError::EventName {
-            name: name.into(),
-            max: MAX_NAME_LEN,
-        })
+        Err(ConfigError::EventName { name: name.into(), max: MAX_NAME_LEN })
     }
 }
 
@@ -142,26 +109,17 @@ mod tests {
         for bad in ["a b", "a.b", "a\n", "é!", &"x".repeat(MAX_NAME_LEN + 1)] {
             assert_eq!(
                 check_event_name(bad),
-                Err(ConfigError::EventName {
-                    name: bad.into(),
-                    max: MAX_NAME_LEN
-                })
+                Err(ConfigError::EventName { name: bad.into(), max: MAX_NAME_LEN })
             );
         }
     }
 
     #[test]
     fn a_limit_out_of_range_is_named() {
-        let limits = Limits {
-            ring_capacity: 100_000,
-            ..Limits::default()
-        };
+        let limits = Limits { ring_capacity: 100_000, ..Limits::default() };
         assert!(matches!(
             limits.check(),
-            Err(ConfigError::Limit {
-                what: "ring_capacity (bytes, a power of two)",
-                ..
-            })
+            Err(ConfigError::Limit { what: "ring_capacity (bytes, a power of two)", .. })
         ));
         assert_eq!(Limits::default().check(), Ok(()));
     }

@@ -68,14 +68,7 @@ impl Peer {
         codec: AnyCodec,
         port: Arc<dyn Port>,
     ) -> Self {
-        Self(Arc::new(Inner {
-            id,
-            label,
-            identity,
-            transport,
-            codec,
-            port,
-        }))
+        Self(Arc::new(Inner { id, label, identity, transport, codec, port }))
     }
 
     /// The connection's number on this side, never reused.
@@ -149,12 +142,7 @@ impl Peer {
         if !self.0.port.peer_listens(event) {
             return Ok(());
         }
-        let head = Head {
-            kind: Kind::Event,
-            body: BodyKind::Raw,
-            id: 0,
-            name: event,
-        };
+        let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: event };
         send_bytes(&*self.0.port, &head, payload, Patience::SendTimeout)
     }
 
@@ -173,12 +161,7 @@ impl Peer {
         if !self.0.port.peer_listens(event) {
             return Ok(());
         }
-        let head = Head {
-            kind: Kind::Event,
-            body: BodyKind::Structured,
-            id: 0,
-            name: event,
-        };
+        let head = Head { kind: Kind::Event, body: BodyKind::Structured, id: 0, name: event };
         let codec = self.0.codec;
         self.0.port.send(
             &head,

@@ -33,21 +33,13 @@ impl Router {
         for (name, args, handler) in commands.into_entries() {
             if name.len() > MAX_NAME_LEN {
                 let len = name.len();
-                return Err(ConfigError::CommandName {
-                    name: name.into(),
-                    len,
-                    max: MAX_NAME_LEN,
-                });
+                return Err(ConfigError::CommandName { name: name.into(), len, max: MAX_NAME_LEN });
             }
             if by_name.insert(name, (handler, args)).is_some() {
                 return Err(ConfigError::DuplicateCommand { name: name.into() });
             }
         }
-        Ok(Self {
-            commands: by_name,
-            states: Arc::new(states),
-            capabilities,
-        })
+        Ok(Self { commands: by_name, states: Arc::new(states), capabilities })
     }
 
     /// The handler of a command this peer may invoke. Refused and unknown look alike to a peer

@@ -70,20 +70,14 @@ impl Hello {
         }
         let message = Envelope::parse(bytes).map_err(|e| ConnectError::Link(e.into()))?;
         match message.head.kind {
-            Kind::Hello => AnyCodec::JSON
-                .decode(message.body)
-                .map_err(|e| fault("hello", &e)),
+            Kind::Hello => AnyCodec::JSON.decode(message.body).map_err(|e| fault("hello", &e)),
             Kind::Goodbye => {
                 let goodbye = Goodbye::read(&message);
                 match (goodbye.code.as_ref(), goodbye.protocol) {
-                    (codes::VERSION_REFUSED, Some(found)) => Err(ConnectError::Version {
-                        found,
-                        supported: PROTOCOL_VERSION,
-                    }),
-                    _ => Err(ConnectError::Refused {
-                        code: goodbye.code,
-                        text: goodbye.text,
-                    }),
+                    (codes::VERSION_REFUSED, Some(found)) => {
+                        Err(ConnectError::Version { found, supported: PROTOCOL_VERSION })
+                    }
+                    _ => Err(ConnectError::Refused { code: goodbye.code, text: goodbye.text }),
                 }
             }
             other => Err(fault("hello", &format_args!("{other:?} came before hello"))),
@@ -115,20 +109,13 @@ impl Goodbye {
     #[must_use]
     pub fn new(code: &str, text: &str) -> Self {
         let protocol = (code == codes::VERSION_REFUSED).then_some(PROTOCOL_VERSION);
-        Self {
-            code: code.into(),
-            text: text.into(),
-            protocol,
-        }
+        Self { code: code.into(), text: text.into(), protocol }
     }
 
     /// The message.
     #[must_use]
     pub fn to_frame(&self) -> Vec<u8> {
-        let body = GoodbyeBody {
-            text: self.text.to_string(),
-            protocol: self.protocol,
-        };
+        let body = GoodbyeBody { text: self.text.to_string(), protocol: self.protocol };
         frame(Kind::Goodbye, &self.code, &body)
     }
 
@@ -145,12 +132,7 @@ impl Goodbye {
 }
 
 fn frame<T: Serialize>(kind: Kind, name: &str, body: &T) -> Vec<u8> {
-    let head = Head {
-        kind,
-        body: BodyKind::Structured,
-        id: 0,
-        name,
-    };
+    let head = Head { kind, body: BodyKind::Structured, id: 0, name };
     let mut bytes = head.to_bytes().to_vec();
     bytes.extend_from_slice(name.as_bytes());
     // Strings and numbers always have a JSON form.
@@ -187,25 +169,14 @@ pub fn agree(hello: Hello, codecs: &[AnyCodec], limits: &Limits) -> Result<Agree
         let names: Vec<_> = codecs.iter().map(AnyCodec::name).collect();
         return Err(Goodbye::new(
             codes::CODEC_REFUSED,
-            &format!(
-                "the codec asked for is not offered, these are: {}",
-                names.join(", ")
-            ),
+            &format!("the codec asked for is not offered, these are: {}", names.join(", ")),
         ));
     };
     let bad = |text: &str| Goodbye::new(codes::BAD_HELLO, text);
-    if hello
-        .label
-        .as_ref()
-        .is_some_and(|label| label.len() > MAX_NAME_LEN)
-    {
+    if hello.label.as_ref().is_some_and(|label| label.len() > MAX_NAME_LEN) {
         return Err(bad("the label is longer than 255 bytes"));
     }
-    if hello
-        .listens
-        .iter()
-        .any(|name| crate::limits::check_event_name(name).is_err())
-    {
+    if hello.listens.iter().any(|name| crate::limits::check_event_name(name).is_err()) {
         return Err(bad("the hello listens to a name that is no event name"));
     }
     let peer_max = usize::try_from(hello.max_message_len).unwrap_or(usize::MAX);
@@ -227,12 +198,7 @@ mod tests {
     const CODECS: [AnyCodec; 2] = [AnyCodec::MSGPACK, AnyCodec::JSON];
 
     fn hello() -> Hello {
-        Hello::new(
-            AnyCodec::MSGPACK,
-            &Limits::default(),
-            None,
-            vec!["tick".into()],
-        )
+        Hello::new(AnyCodec::MSGPACK, &Limits::default(), None, vec!["tick".into()])
     }
 
     #[test]
@@ -242,54 +208,29 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_with_both_numbers() {
-        let refusal = agree(
-            Hello {
-                protocol: 7,
-                ..hello()
-            },
-            &CODECS,
-            &Limits::default(),
-        )
-        .expect_err("refused");
+        let refusal = agree(Hello { protocol: 7, ..hello() }, &CODECS, &Limits::default())
+            .expect_err("refused");
         assert!(matches!(
             Hello::read(&refusal.to_frame()),
-            Err(ConnectError::Version {
-                found: 1,
-                supported: 1
-            })
+            Err(ConnectError::Version { found: 1, supported: 1 })
         ));
         assert!(refusal.text.contains('7'));
     }
 
     #[test]
     fn an_unknown_codec_is_refused_with_the_offered_names() {
-        let refusal = agree(
-            Hello {
-                codec: "cbor".into(),
-                ..hello()
-            },
-            &CODECS,
-            &Limits::default(),
-        )
-        .expect_err("refused");
+        let refusal = agree(Hello { codec: "cbor".into(), ..hello() }, &CODECS, &Limits::default())
+            .expect_err("refused");
         assert_eq!(refusal.code.as_ref(), codes::CODEC_REFUSED);
         assert!(refusal.text.contains("msgpack, json"));
     }
 
     #[test]
     fn anything_else_before_hello_is_a_fault() {
-        let head = Head {
-            kind: Kind::Request,
-            body: BodyKind::Empty,
-            id: 1,
-            name: "",
-        };
+        let head = Head { kind: Kind::Request, body: BodyKind::Empty, id: 1, name: "" };
         assert!(matches!(
             Hello::read(&head.to_bytes()),
-            Err(ConnectError::Link(crate::LinkError::Fault(PeerFault {
-                at: "hello",
-                ..
-            })))
+            Err(ConnectError::Link(crate::LinkError::Fault(PeerFault { at: "hello", .. })))
         ));
         assert!(Hello::read(&vec![0; MAX_HELLO_LEN + 1]).is_err());
     }

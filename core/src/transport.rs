@@ -220,23 +220,13 @@ impl<'a> FrameWriter<'a> {
     pub fn new(slot: &'a mut [u8], max_len: usize) -> Self {
         let slot_len = slot.len().min(max_len);
         let slot = &mut slot[..slot_len];
-        Self {
-            slot,
-            len: 0,
-            spill: Vec::new(),
-            max_len,
-            overflow: 0,
-        }
+        Self { slot, len: 0, spill: Vec::new(), max_len, overflow: 0 }
     }
 
     /// Bytes written so far.
     #[must_use]
     pub fn written(&self) -> usize {
-        if self.spill.is_empty() {
-            self.len
-        } else {
-            self.spill.len()
-        }
+        if self.spill.is_empty() { self.len } else { self.spill.len() }
     }
 
     /// How many bytes were wanted, if that was more than the limit.
@@ -263,8 +253,8 @@ impl<'a> FrameWriter<'a> {
     /// [`io::ErrorKind::FileTooLarge`] when the frame would grow beyond its limit.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.spill.is_empty()
-            && let Some(room) = self.slot.get_mut(self.len..self.len + bytes.len())
+        if let Some(room) =
+            self.slot.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len()))
         {
             room.copy_from_slice(bytes);
             self.len += bytes.len();
@@ -274,6 +264,7 @@ impl<'a> FrameWriter<'a> {
     }
 
     #[cold]
+    #[inline(never)]
     fn put_spilled(&mut self, bytes: &[u8]) -> io::Result<()> {
         let len = self.written() + bytes.len();
         if len > self.max_len {
@@ -283,6 +274,8 @@ impl<'a> FrameWriter<'a> {
         if self.spill.is_empty() {
             self.spill.reserve(len.max(2 * self.len).min(self.max_len));
             self.spill.extend_from_slice(&self.slot[..self.len]);
+            self.slot = &mut [];
+            self.len = 0;
         }
         self.spill.extend_from_slice(bytes);
         Ok(())
@@ -343,12 +336,7 @@ mod tests {
         writer.put(b"def").expect("fits");
         writer.put(b"g").expect("fits");
         assert_eq!(writer.written(), 7);
-        assert_eq!(
-            writer.finish(),
-            Written::Spilled {
-                bytes: b"abcdefg".to_vec()
-            }
-        );
+        assert_eq!(writer.finish(), Written::Spilled { bytes: b"abcdefg".to_vec() });
     }
 
     #[test]

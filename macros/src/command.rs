@@ -58,23 +58,13 @@ impl Parse for Function {
         if !input.peek(token::Brace) {
             return Err(Error::new(sig.ident.span(), NO_FN));
         }
-        Ok(Self {
-            attrs,
-            vis,
-            sig,
-            body: input.parse()?,
-        })
+        Ok(Self { attrs, vis, sig, body: input.parse()? })
     }
 }
 
 impl quote::ToTokens for Function {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self {
-            attrs,
-            vis,
-            sig,
-            body,
-        } = self;
+        let Self { attrs, vis, sig, body } = self;
         tokens.extend(quote!(#(#attrs)* #vis #sig #body));
     }
 }
@@ -146,10 +136,7 @@ pub(crate) fn read(function: &Function, options: &Options) -> Result<Command> {
     }
     faults.into_result()?;
     Ok(Command {
-        name: options
-            .rename
-            .clone()
-            .unwrap_or_else(|| sig.ident.unraw().to_string()),
+        name: options.rename.clone().unwrap_or_else(|| sig.ident.unraw().to_string()),
         runs: match (options.inline, sig.asyncness) {
             (Some(_), _) => Runs::Inline,
             (None, None) => Runs::Blocking,
@@ -182,10 +169,7 @@ impl Faults {
 
 fn check_head(sig: &Signature, options: &Options, faults: &mut Faults) {
     if let (Some(inline), Some(_)) = (options.inline, sig.asyncness) {
-        faults.add(
-            inline,
-            "an async command cannot be `inline`: it runs on the server's executor",
-        );
+        faults.add(inline, "an async command cannot be `inline`: it runs on the server's executor");
     }
     if let Some(word) = &sig.unsafety {
         faults.add(
@@ -194,16 +178,11 @@ fn check_head(sig: &Signature, options: &Options, faults: &mut Faults) {
         );
     }
     if let Some(abi) = &sig.abi {
-        faults.add(
-            abi.extern_token.span,
-            "a command cannot be extern: it is called from Rust",
-        );
+        faults.add(abi.extern_token.span, "a command cannot be extern: it is called from Rust");
     }
     if let Some(variadic) = &sig.variadic {
-        faults.add(
-            variadic.dots.spans[0],
-            "a command cannot be variadic: each argument has a name",
-        );
+        faults
+            .add(variadic.dots.spans[0], "a command cannot be variadic: each argument has a name");
     }
     for generic in &sig.generics.params {
         match generic {

@@ -29,11 +29,7 @@ pub(crate) fn command(options: TokenStream, item: TokenStream) -> TokenStream {
         Err(fault) => {
             let fault = fault.to_compile_error();
             // A method can have no type beside it.
-            let beside = function
-                .sig
-                .receiver()
-                .is_none()
-                .then(|| beside(&function, &stub()));
+            let beside = function.sig.receiver().is_none().then(|| beside(&function, &stub()));
             quote!(#function #beside #fault)
         }
     }
@@ -44,19 +40,14 @@ pub(crate) fn command(options: TokenStream, item: TokenStream) -> TokenStream {
 fn quiet(function: &Function, command: &Command) -> TokenStream {
     let by_value =
         (!command.parameters.is_empty()).then(|| quote!(#[allow(clippy::needless_pass_by_value)]));
-    let unused = function
-        .sig
-        .asyncness
-        .map(|_| quote!(#[allow(clippy::unused_async)]));
+    let unused = function.sig.asyncness.map(|_| quote!(#[allow(clippy::unused_async)]));
     quote!(#by_value #unused)
 }
 
 /// The type of the function's name, and its implementation. Needs no `cfg` of its own: where the
 /// function's is false, the macro is not called.
 fn beside(function: &Function, definition: &TokenStream) -> TokenStream {
-    let Function {
-        attrs, vis, sig, ..
-    } = function;
+    let Function { attrs, vis, sig, .. } = function;
     // Found where the function's name is found, but written by us: lints about names, docs and
     // derives leave it alone.
     let name = beside_name(&sig.ident);
@@ -156,9 +147,7 @@ fn run(
 ) -> TokenStream {
     let (name, beside) = (&function.sig.ident, beside_name(&function.sig.ident));
     let count = command.parameters.len();
-    let args: Vec<_> = (0..count)
-        .map(|index| local(&format!("arg{index}")))
-        .collect();
+    let args: Vec<_> = (0..count).map(|index| local(&format!("arg{index}"))).collect();
     let passed = command.parameters.iter().zip(&args).map(passed);
     let answer = answer(&command.answer, call, &quote!(#name(#(#passed),*) #awaited));
     if count == 0 {
@@ -256,10 +245,7 @@ impl Parse for Paths {
         while !input.is_empty() {
             let at = input.span();
             let by_path = |span| {
-                Error::new(
-                    span,
-                    "a command is named by its path alone: `add` or `files::scan`",
-                )
+                Error::new(span, "a command is named by its path alone: `add` or `files::scan`")
             };
             paths.push(Path::parse_mod_style(input).map_err(|_| by_path(at))?);
             if !input.is_empty() && input.parse::<Token![,]>().is_err() {

@@ -68,10 +68,7 @@ impl Parse for Options {
                 }
             }
             if seen.contains(&name) {
-                return Err(Error::new(
-                    key.span(),
-                    format_args!("option `{name}` stands twice"),
-                ));
+                return Err(Error::new(key.span(), format_args!("option `{name}` stands twice")));
             }
             seen.push(name);
             if !input.is_empty() {
@@ -83,12 +80,7 @@ impl Parse for Options {
 }
 
 fn text(input: ParseStream<'_>, key: &Ident) -> Result<LitStr> {
-    let wanted = || {
-        Error::new(
-            key.span(),
-            format_args!("option `{key}` takes a text: {KNOWN}"),
-        )
-    };
+    let wanted = || Error::new(key.span(), format_args!("option `{key}` takes a text: {KNOWN}"));
     input.parse::<Token![=]>().map_err(|_| wanted())?;
     input.parse().map_err(|_| wanted())
 }
@@ -96,10 +88,7 @@ fn text(input: ParseStream<'_>, key: &Ident) -> Result<LitStr> {
 fn command_name(literal: &LitStr) -> Result<String> {
     let name = literal.value();
     match name.len() {
-        0 => Err(Error::new(
-            literal.span(),
-            "a command's name cannot be empty",
-        )),
+        0 => Err(Error::new(literal.span(), "a command's name cannot be empty")),
         1..=MAX_NAME_LEN => Ok(name),
         len => Err(Error::new(
             literal.span(),

@@ -44,10 +44,7 @@ pub(crate) fn parameter(
     if pat.subpat.is_some() || name.is_empty() {
         return Err(needs_name());
     }
-    Ok(Parameter {
-        name,
-        takes: takes(&typed.ty, inner)?,
-    })
+    Ok(Parameter { name, takes: takes(&typed.ty, inner)? })
 }
 
 fn takes(ty: &Type, inner: &mut InnerLifetimes<'_>) -> Result<Takes> {
@@ -133,12 +130,7 @@ pub(crate) struct InnerLifetimes<'s>(pub(crate) &'s Signature);
 
 impl VisitMut for InnerLifetimes<'_> {
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-        if self
-            .0
-            .generics
-            .lifetimes()
-            .any(|own| own.lifetime == *lifetime)
-        {
+        if self.0.generics.lifetimes().any(|own| own.lifetime == *lifetime) {
             *lifetime = Lifetime::new("'_", lifetime.span());
         }
         visit_mut::visit_lifetime_mut(self, lifetime);
@@ -158,11 +150,7 @@ pub(crate) fn bare(mut ty: &Type) -> &Type {
 
 /// The generic arguments of a path that ends in `name`.
 pub(crate) fn arguments(ty: &Type, name: &str) -> Option<Vec<GenericArgument>> {
-    let Type::Path(syn::TypePath {
-        qself: None,
-        path: Path { segments, .. },
-    }) = ty
-    else {
+    let Type::Path(syn::TypePath { qself: None, path: Path { segments, .. } }) = ty else {
         return None;
     };
     let last = segments.last().filter(|last| last.ident == name)?;

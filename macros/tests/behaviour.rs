@@ -62,26 +62,19 @@ enum Answer {
 
 impl Answer {
     fn refused(text: &str) -> Self {
-        Self::Error {
-            code: codes::BAD_ARGUMENTS.into(),
-            value: text.into(),
-        }
+        Self::Error { code: codes::BAD_ARGUMENTS.into(), value: text.into() }
     }
 
     fn failed(value: Value) -> Self {
-        Self::Error {
-            code: codes::COMMAND_FAILED.into(),
-            value,
-        }
+        Self::Error { code: codes::COMMAND_FAILED.into(), value }
     }
 
     /// What a refused call says.
     fn text(&self) -> &str {
         match self {
-            Self::Error {
-                code,
-                value: Value::String(text),
-            } if code == codes::BAD_ARGUMENTS => text,
+            Self::Error { code, value: Value::String(text) } if code == codes::BAD_ARGUMENTS => {
+                text
+            }
             other => panic!("not refused: {other:?}"),
         }
     }
@@ -99,49 +92,29 @@ fn states() -> States {
 fn call_with_bytes<C: Command>(codec: AnyCodec, body_kind: BodyKind, body: &[u8]) -> Answer {
     let port = Arc::new(Recorder::default());
     let identity = PeerIdentity::default();
-    let peer = Peer::new(
-        1,
-        Some("caller".into()),
-        identity,
-        "mem",
-        codec,
-        port.clone(),
-    );
+    let peer = Peer::new(1, Some("caller".into()), identity, "mem", codec, port.clone());
     match C::HANDLER {
         Handler::Inline(run) | Handler::Blocking(run) => {
             run(&Call::new(ID, C::NAME, body_kind, body, &peer, &states()));
         }
         Handler::Async(start) => {
-            let head = Head {
-                kind: Kind::Request,
-                body: body_kind,
-                id: ID,
-                name: C::NAME,
-            };
+            let head = Head { kind: Kind::Request, body: body_kind, id: ID, name: C::NAME };
             let frame = [&head.to_bytes(), C::NAME.as_bytes(), body].concat();
-            block_on(start(OwnedCall::new(
-                &head,
-                frame.into(),
-                peer,
-                Arc::new(states()),
-            )));
+            block_on(start(OwnedCall::new(&head, frame.into(), peer, Arc::new(states()))));
         }
         other => panic!("no such handler: {other:?}"),
     }
     let frames = port.0.lock().expect("no test panics in there");
-    let [frame] = &frames[..] else {
-        panic!("{} answers", frames.len())
-    };
+    let [frame] = &frames[..] else { panic!("{} answers", frames.len()) };
     let Envelope { head, body } = Envelope::parse(frame).expect("our own frame");
     assert_eq!(head.id, ID);
     let value = || codec.decode(body).expect("our own value");
     match (head.kind, head.body) {
         (Kind::Response, BodyKind::Structured) => Answer::Value(value()),
         (Kind::Response, BodyKind::Raw) => Answer::Raw(body.to_vec()),
-        (Kind::Error, BodyKind::Structured) => Answer::Error {
-            code: head.name.into(),
-            value: value(),
-        },
+        (Kind::Error, BodyKind::Structured) => {
+            Answer::Error { code: head.name.into(), value: value() }
+        }
         other => panic!("no answer: {other:?}"),
     }
 }
@@ -155,10 +128,7 @@ fn call<C: Command>(codec: AnyCodec, arguments: impl Serialize) -> Answer {
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
-        if let Poll::Ready(value) = future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return value;
         }
     }
@@ -238,26 +208,12 @@ type Checked<T> = Result<T, Fault>;
 
 #[command]
 fn checked(fail: bool) -> Result<u8, Fault> {
-    if fail {
-        Err(Fault {
-            kind: "asked".into(),
-            at: 3,
-        })
-    } else {
-        Ok(1)
-    }
+    if fail { Err(Fault { kind: "asked".into(), at: 3 }) } else { Ok(1) }
 }
 
 #[command]
 async fn checked_alias(fail: bool) -> Checked<Raw> {
-    if fail {
-        Err(Fault {
-            kind: "asked".into(),
-            at: 4,
-        })
-    } else {
-        Ok(vec![0, 255].into())
-    }
+    if fail { Err(Fault { kind: "asked".into(), at: 4 }) } else { Ok(vec![0, 255].into()) }
 }
 
 #[command]
@@ -304,15 +260,8 @@ fn parameters_are_camel_case_on_the_wire() {
 #[test]
 fn rename_all_keeps_snake_case() {
     for codec in CODECS {
-        assert_eq!(
-            call::<user_as_is>(codec, json!({ "user_id": 5 })),
-            Answer::Value(5.into())
-        );
-        assert!(
-            call::<user_as_is>(codec, json!({ "userId": 5 }))
-                .text()
-                .contains("user_id")
-        );
+        assert_eq!(call::<user_as_is>(codec, json!({ "user_id": 5 })), Answer::Value(5.into()));
+        assert!(call::<user_as_is>(codec, json!({ "userId": 5 })).text().contains("user_id"));
     }
     assert_eq!(user_as_is::NAME, "user_as_is");
 }
@@ -320,10 +269,7 @@ fn rename_all_keeps_snake_case() {
 #[test]
 fn rename_changes_the_command_name() {
     for codec in CODECS {
-        assert_eq!(
-            call::<find>(codec, json!({ "name": "Ada" })),
-            Answer::Value("Ada".into())
-        );
+        assert_eq!(call::<find>(codec, json!({ "name": "Ada" })), Answer::Value("Ada".into()));
         let text = "invalid args `name` for command `users/find`: command users/find missing \
                     required key name";
         assert_eq!(call::<find>(codec, json!({})), Answer::refused(text));
@@ -337,16 +283,10 @@ fn missing_and_null_options_are_none() {
         let none = Answer::Value("None None None".into());
         assert_eq!(call::<options>(codec, json!({})), none);
         assert_eq!(
-            call::<options>(
-                codec,
-                json!({ "number": null, "text": null, "bytes": null })
-            ),
+            call::<options>(codec, json!({ "number": null, "text": null, "bytes": null })),
             none
         );
-        assert_eq!(
-            call_with_bytes::<options>(codec, BodyKind::Empty, b""),
-            none
-        );
+        assert_eq!(call_with_bytes::<options>(codec, BodyKind::Empty, b""), none);
         assert_eq!(
             call::<options>(codec, json!({ "number": 1, "text": "x", "bytes": [2, 3] })),
             Answer::Value("Some(1) Some(\"x\") Some([2, 3])".into())
@@ -384,14 +324,8 @@ fn missing_key_text_equals_tauri() {
         )
     };
     for codec in CODECS {
-        assert_eq!(
-            call::<add>(codec, json!({ "b": 2 })),
-            Answer::refused(&text("add"))
-        );
-        assert_eq!(
-            call::<add>(codec, json!(null)),
-            Answer::refused(&text("add"))
-        );
+        assert_eq!(call::<add>(codec, json!({ "b": 2 })), Answer::refused(&text("add")));
+        assert_eq!(call::<add>(codec, json!(null)), Answer::refused(&text("add")));
         assert_eq!(
             call_with_bytes::<add_later>(codec, BodyKind::Empty, b""),
             Answer::refused(&text("add_later"))
@@ -407,12 +341,7 @@ fn mistyped_argument_is_named() {
             call::<add>(codec, json!([1, "two"])),
             call::<add_later>(codec, json!({ "b": null, "a": 1 })),
         ] {
-            assert!(
-                answer
-                    .text()
-                    .starts_with("invalid args `b` for command `add"),
-                "{answer:?}"
-            );
+            assert!(answer.text().starts_with("invalid args `b` for command `add"), "{answer:?}");
         }
     }
 }
@@ -430,10 +359,7 @@ fn first_failing_argument_rejects() {
         let answer = call::<add>(codec, json!({}));
         assert!(answer.text().starts_with("invalid args `a`"), "{answer:?}");
         let answer = call::<injected>(codec, json!({ "after": 1 }));
-        assert!(
-            answer.text().starts_with("invalid args `before`"),
-            "{answer:?}"
-        );
+        assert!(answer.text().starts_with("invalid args `before`"), "{answer:?}");
     }
 }
 
@@ -443,10 +369,7 @@ fn text_with_escapes_arrives_unescaped() {
     for codec in CODECS {
         let arguments = json!({ "text": value });
         assert_eq!(call::<text>(codec, &arguments), Answer::Value(value.into()));
-        assert_eq!(
-            call::<text_later>(codec, &arguments),
-            Answer::Value(value.into())
-        );
+        assert_eq!(call::<text_later>(codec, &arguments), Answer::Value(value.into()));
     }
     let escaped = br#"{"text":"\u0041\/"}"#;
     assert_eq!(
@@ -461,9 +384,7 @@ fn borrowed_arguments_point_into_the_frame() {
         let body = codec.to_vec(&json!({ "text": "plain" })).expect("encodes");
         let Range { start, end } = body.as_ptr_range();
         let answer = call_with_bytes::<place>(codec, BodyKind::Structured, &body);
-        let Answer::Value(place) = answer else {
-            panic!("{answer:?}")
-        };
+        let Answer::Value(place) = answer else { panic!("{answer:?}") };
         let place = place.as_u64().expect("an address");
         assert!((start.addr() as u64..end.addr() as u64).contains(&place));
     }
@@ -475,12 +396,7 @@ fn bytes_come_from_the_codec_s_own_form_or_from_numbers() {
         let answer = call::<sum>(codec, json!({ "data": [1, 2, 255] }));
         assert_eq!(answer, Answer::Value(258.into()));
         let answer = call::<sum>(codec, json!({ "data": [256] }));
-        assert!(
-            answer
-                .text()
-                .starts_with("invalid args `data` for command `sum`"),
-            "{answer:?}"
-        );
+        assert!(answer.text().starts_with("invalid args `data` for command `sum`"), "{answer:?}");
     }
     // A map of one, its key `data`, three bytes in MessagePack's `bin 8`.
     let packed = b"\x81\xa4data\xc4\x03\x01\x02\xff";
@@ -493,10 +409,7 @@ fn bytes_come_from_the_codec_s_own_form_or_from_numbers() {
 #[test]
 fn ok_answers_and_err_fails() {
     for codec in CODECS {
-        assert_eq!(
-            call::<checked>(codec, json!({ "fail": false })),
-            Answer::Value(1.into())
-        );
+        assert_eq!(call::<checked>(codec, json!({ "fail": false })), Answer::Value(1.into()));
         assert_eq!(
             call::<checked_alias>(codec, json!({ "fail": false })),
             Answer::Raw(vec![0, 255])
@@ -519,10 +432,7 @@ fn error_object_keeps_its_shape() {
 fn unit_is_null() {
     for codec in CODECS {
         assert_eq!(call::<unit>(codec, json!({})), Answer::Value(Value::Null));
-        assert_eq!(
-            call::<unit_later>(codec, json!(null)),
-            Answer::Value(Value::Null)
-        );
+        assert_eq!(call::<unit_later>(codec, json!(null)), Answer::Value(Value::Null));
     }
 }
 
@@ -530,18 +440,11 @@ fn unit_is_null() {
 fn positional_arguments_come_in_declared_order() {
     for codec in CODECS {
         assert_eq!(call::<add>(codec, json!([1, 2])), Answer::Value(3.into()));
-        assert_eq!(
-            call::<add_later>(codec, json!([1, 2, "more"])),
-            Answer::Value(3.into())
-        );
+        assert_eq!(call::<add_later>(codec, json!([1, 2, "more"])), Answer::Value(3.into()));
         // What is injected takes no place among them.
         let answer = call::<injected>(codec, json!([1, 2]));
         assert_eq!(answer, Answer::Value("1 managed caller 2".into()));
-        assert!(
-            call::<add>(codec, json!([1]))
-                .text()
-                .contains("missing required key b")
-        );
+        assert!(call::<add>(codec, json!([1])).text().contains("missing required key b"));
     }
 }
 

@@ -2,13 +2,7 @@
 //! warnings denied.
 
 #![forbid(missing_docs, missing_debug_implementations, nonstandard_style, unused)]
-#![deny(
-    unreachable_pub,
-    unnameable_types,
-    rust_2018_idioms,
-    clippy::all,
-    clippy::pedantic
-)]
+#![deny(unreachable_pub, unnameable_types, rust_2018_idioms, clippy::all, clippy::pedantic)]
 
 use tramline::{Raw, State, command, commands};
 
@@ -34,11 +28,7 @@ fn nothing() {}
 
 #[command]
 fn by_value(text: String, flag: bool, raw: Raw, count: State<'_, u32>) -> Result<usize, String> {
-    if flag {
-        Ok(text.len() + raw.0.len() + *count as usize)
-    } else {
-        Err(text.clone())
-    }
+    if flag { Ok(text.len() + raw.0.len() + *count as usize) } else { Err(text.clone()) }
 }
 
 #[command]
@@ -49,12 +39,6 @@ async fn unit_later(mut count: u32) {
 
 #[test]
 fn expansion_is_quiet_under_strict_lints() {
-    let all = commands![
-        nothing,
-        by_value,
-        unit_later,
-        exported::borrow,
-        exported::soon
-    ];
+    let all = commands![nothing, by_value, unit_later, exported::borrow, exported::soon];
     assert_eq!(all.into_entries().count(), 5);
 }

@@ -101,11 +101,7 @@ impl Client {
             executor: Executor::default(),
             gate_events: false,
         });
-        Ok(Self(Arc::new(Shared {
-            link,
-            service,
-            peer,
-        })))
+        Ok(Self(Arc::new(Shared { link, service, peer })))
     }
 
     /// Calls a command. `args` is a struct, a map or `json!({..})` with the arguments by name; `()`
@@ -203,12 +199,7 @@ impl Client {
     where
         F: Fn(Event<'_>) + Send + Sync + 'static,
     {
-        Listen {
-            client: self,
-            event: event.into(),
-            once: false,
-            listener,
-        }
+        Listen { client: self, event: event.into(), once: false, listener }
     }
 
     /// As [`listen`](Self::listen), for one event only.
@@ -220,12 +211,7 @@ impl Client {
     where
         F: Fn(Event<'_>) + Send + Sync + 'static,
     {
-        Listen {
-            client: self,
-            event: event.into(),
-            once: true,
-            listener,
-        }
+        Listen { client: self, event: event.into(), once: true, listener }
     }
 
     /// Removes a listener. An unknown id is ignored.
@@ -262,22 +248,15 @@ impl Client {
         if !shared.link.claim_runner() {
             return Ok(());
         }
-        let (link, peer, service) = (
-            Arc::clone(&shared.link),
-            shared.peer.clone(),
-            Arc::clone(&shared.service),
-        );
+        let (link, peer, service) =
+            (Arc::clone(&shared.link), shared.peer.clone(), Arc::clone(&shared.service));
         std::thread::Builder::new()
             .name("tramline-client".into())
             .spawn(move || {
                 link.run(&peer, &service);
             })
             .map(drop)
-            .map_err(|e| {
-                shared
-                    .link
-                    .end(LinkError::os("starting the connection's thread", &e))
-            })
+            .map_err(|e| shared.link.end(LinkError::os("starting the connection's thread", &e)))
     }
 }
 
@@ -356,9 +335,7 @@ impl IntoFuture for Connect {
 
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect")
-            .field("codec", &self.codec)
-            .finish_non_exhaustive()
+        f.debug_struct("Connect").field("codec", &self.codec).finish_non_exhaustive()
     }
 }
 
@@ -374,19 +351,10 @@ pub struct Listen<'a, F> {
 impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
     /// Adds the listener here; the server has to be told if it is the first for its event.
     fn add(self) -> Result<(ListenerId, Option<Subscription<'a>>), InvokeError> {
-        let Self {
-            client,
-            event,
-            once,
-            listener,
-        } = self;
+        let Self { client, event, once, listener } = self;
         client.ensure_runner().map_err(SendError::Link)?;
-        let (id, first) = client
-            .0
-            .service
-            .listeners
-            .add(&event, once, listener)
-            .map_err(SendError::Config)?;
+        let (id, first) =
+            client.0.service.listeners.add(&event, once, listener).map_err(SendError::Config)?;
         Ok((id, first.then_some(Subscription { client, event, id })))
     }
 
@@ -456,9 +424,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> IntoFuture for Listen<'a, F> 
 
 impl<F> fmt::Debug for Listen<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listen")
-            .field("event", &self.event)
-            .finish_non_exhaustive()
+        f.debug_struct("Listen").field("event", &self.event).finish_non_exhaustive()
     }
 }
 

@@ -24,13 +24,21 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    pub(crate) fn name(self) -> &'static str {
+    /// What stands before the colon.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Shm => "shm",
             Self::Pipe => "pipe",
             Self::Mem => "mem",
         }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -75,10 +83,7 @@ impl FromStr for Endpoint {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let bad = |why| ConfigError::Endpoint {
-            endpoint: text.into(),
-            why,
-        };
+        let bad = |why| ConfigError::Endpoint { endpoint: text.into(), why };
         let (scheme, name) = match text.split_once(':') {
             None => (Scheme::Auto, text),
             Some(("auto", name)) => (Scheme::Auto, name),
@@ -93,16 +98,10 @@ impl FromStr for Endpoint {
         if name.len() > MAX_NAME_LEN {
             return Err(bad("the name is longer than 64 characters"));
         }
-        if !name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-        {
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
             return Err(bad("the name has a character outside a-z A-Z 0-9 . _ -"));
         }
-        Ok(Self {
-            scheme,
-            name: name.into(),
-        })
+        Ok(Self { scheme, name: name.into() })
     }
 }
 

@@ -110,10 +110,7 @@ impl Hub {
         }
         *self.running_threads() += 1;
         let counted = Counted(Arc::clone(self));
-        std::thread::Builder::new()
-            .name(name.into())
-            .spawn(move || work(&counted.0))
-            .map(drop)
+        std::thread::Builder::new().name(name.into()).spawn(move || work(&counted.0)).map(drop)
     }
 
     /// Starts to accept connections.
@@ -230,11 +227,7 @@ impl Hub {
 
     /// Every connected peer, in the order in which they came.
     pub(crate) fn peers(&self) -> Vec<Peer> {
-        let mut peers: Vec<_> = self
-            .links()
-            .values()
-            .map(|(_, peer)| peer.clone())
-            .collect();
+        let mut peers: Vec<_> = self.links().values().map(|(_, peer)| peer.clone()).collect();
         peers.sort_by_key(Peer::id);
         peers
     }
@@ -246,11 +239,7 @@ impl Hub {
             Some(Knocker::Mem(listener)) => listener.stop(),
             None => {}
         }
-        let links: Vec<_> = self
-            .links()
-            .values()
-            .map(|(link, _)| Arc::clone(link))
-            .collect();
+        let links: Vec<_> = self.links().values().map(|(link, _)| Arc::clone(link)).collect();
         for link in links {
             link.close(codes::CLOSED, LinkError::Closed);
         }

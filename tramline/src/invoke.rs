@@ -32,14 +32,7 @@ pub struct Invoke<'a, T, A> {
 
 impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
     pub(crate) fn new(client: &'a Client, command: Box<str>, args: A) -> Self {
-        Self {
-            client,
-            kind: Kind::Request,
-            command,
-            args,
-            timeout: None,
-            result: PhantomData,
-        }
+        Self { client, kind: Kind::Request, command, args, timeout: None, result: PhantomData }
     }
 
     pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
@@ -148,9 +141,7 @@ where
 
 impl<T, A> fmt::Debug for Invoke<'_, T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Invoke")
-            .field("command", &self.command)
-            .finish_non_exhaustive()
+        f.debug_struct("Invoke").field("command", &self.command).finish_non_exhaustive()
     }
 }
 

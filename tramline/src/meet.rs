@@ -26,10 +26,9 @@ fn offered(scheme: Scheme) -> Result<u8, ConnectError> {
         (Scheme::Pipe, _) | (Scheme::Auto, Some(_)) => Ok(PIPE),
         (Scheme::Auto, None) => Ok(PIPE | SHM),
         (Scheme::Shm, None) => Ok(SHM),
-        (Scheme::Shm, Some(why)) => Err(ConnectError::Transport {
-            transport: "shm",
-            why: why.into(),
-        }),
+        (Scheme::Shm, Some(why)) => {
+            Err(ConnectError::Transport { transport: "shm", why: why.into() })
+        }
         (Scheme::Mem, _) => Ok(0),
     }
 }
@@ -173,10 +172,7 @@ pub(crate) fn refuse(
 }
 
 fn refused(goodbye: Goodbye) -> ConnectError {
-    ConnectError::Refused {
-        code: goodbye.code,
-        text: goodbye.text,
-    }
+    ConnectError::Refused { code: goodbye.code, text: goodbye.text }
 }
 
 pub(crate) fn send(
@@ -194,21 +190,13 @@ pub(crate) fn send(
                 let timeout = Some(left(deadline, limits)?);
                 let room = halves.sender.arm();
                 if room.is_some() {
-                    halves.signal.wait(WaitFor {
-                        kicks,
-                        data: None,
-                        room,
-                        timeout,
-                    });
+                    halves.signal.wait(WaitFor { kicks, data: None, room, timeout });
                 }
                 halves.sender.disarm();
             }
             Err(SendError::Link(e)) => return Err(e.into()),
             Err(e) => {
-                return Err(ConnectError::Handshake {
-                    at: "hello",
-                    what: e.to_string().into(),
-                });
+                return Err(ConnectError::Handshake { at: "hello", what: e.to_string().into() });
             }
         }
     }
@@ -228,12 +216,7 @@ fn receive<R>(
         let timeout = Some(left(deadline, limits)?);
         let data = halves.receiver.arm();
         if data.is_some() {
-            halves.signal.wait(WaitFor {
-                kicks,
-                data,
-                room: None,
-                timeout,
-            });
+            halves.signal.wait(WaitFor { kicks, data, room: None, timeout });
         }
         halves.receiver.disarm();
     }
@@ -242,8 +225,6 @@ fn receive<R>(
 fn left(deadline: Instant, limits: &Limits) -> Result<Duration, ConnectError> {
     match deadline.checked_duration_since(Instant::now()) {
         Some(left) if !left.is_zero() => Ok(left),
-        _ => Err(ConnectError::TimedOut {
-            timeout_ms: limits.handshake_timeout_ms,
-        }),
+        _ => Err(ConnectError::TimedOut { timeout_ms: limits.handshake_timeout_ms }),
     }
 }

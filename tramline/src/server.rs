@@ -78,10 +78,7 @@ impl Server {
     /// [`outlive_parent`](Self::outlive_parent) is said.
     #[must_use]
     pub fn from_parent() -> Self {
-        Self {
-            parent: true,
-            ..Self::default()
-        }
+        Self { parent: true, ..Self::default() }
     }
 
     /// Adds commands.
@@ -195,11 +192,7 @@ impl Server {
         if let Scheme::Shm = endpoint.scheme()
             && let Some(why) = tramline_transport_shm::unavailable()
         {
-            return Err(ConnectError::Transport {
-                transport: "shm",
-                why: why.into(),
-            }
-            .into());
+            return Err(ConnectError::Transport { transport: "shm", why: why.into() }.into());
         }
         let limits = self.limits;
         let hub = self.into_hub(endpoint.scheme())?;
@@ -213,17 +206,13 @@ impl Server {
 
     /// Serves until [`Clients::stop`] is called: `.await` it or `.wait()` for it.
     pub fn serve(self, endpoint: &str) -> Serve {
-        Serve {
-            running: self.start(endpoint),
-        }
+        Serve { running: self.start(endpoint) }
     }
 
     /// Serves the parent process until the connection ends: `.await` it or `.wait()` for it. Only
     /// for a server made with [`from_parent`](Self::from_parent).
     pub fn run(self) -> Serve {
-        Serve {
-            running: self.start_on_parent(),
-        }
+        Serve { running: self.start_on_parent() }
     }
 
     #[cfg(unix)]
@@ -256,14 +245,7 @@ impl Server {
             }
             codecs.push(codec);
         }
-        let Self {
-            commands,
-            mut states,
-            capabilities,
-            listeners,
-            executor,
-            ..
-        } = self;
+        let Self { commands, mut states, capabilities, listeners, executor, .. } = self;
         let mut mistake = None;
         let hub = Arc::new_cyclic(|hub| {
             states.manage(Clients::new(hub.clone()));
@@ -271,21 +253,9 @@ impl Server {
                 mistake = Some(e);
                 Router::default()
             });
-            let service = Arc::new(Service {
-                router,
-                listeners,
-                executor,
-                gate_events: true,
-            });
-            Hub::new(
-                service,
-                scheme,
-                codecs,
-                self.limits,
-                self.label,
-                self.on_refused,
-            )
-            .exit_with_parent(self.parent && !self.outlives_parent)
+            let service = Arc::new(Service { router, listeners, executor, gate_events: true });
+            Hub::new(service, scheme, codecs, self.limits, self.label, self.on_refused)
+                .exit_with_parent(self.parent && !self.outlives_parent)
         });
         match mistake {
             Some(mistake) => Err(mistake.into()),

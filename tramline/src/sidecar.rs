@@ -126,10 +126,7 @@ impl Drop for Sidecar {
 
 impl fmt::Debug for Sidecar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sidecar")
-            .field("pid", &self.id())
-            .field("client", &self.client)
-            .finish()
+        f.debug_struct("Sidecar").field("pid", &self.id()).field("client", &self.client).finish()
     }
 }
 
@@ -214,24 +211,15 @@ impl Spawn {
         self.limits.check()?;
         let (stream, child_end) =
             Stream::pair().map_err(|e| ConnectError::os("making a socket pair", e))?;
-        let mapping = FdMapping {
-            parent_fd: child_end,
-            child_fd: CHILD_FD,
-        };
+        let mapping = FdMapping { parent_fd: child_end, child_fd: CHILD_FD };
         self.command
-            .env(
-                PARENT_VARIABLE,
-                format!("{CHILD_FD}:{}", std::process::id()),
-            )
+            .env(PARENT_VARIABLE, format!("{CHILD_FD}:{}", std::process::id()))
             .fd_mappings(vec![mapping])
             .map_err(|_| ConnectError::Handshake {
                 at: "starting the child",
                 what: "descriptor 3 is mapped already".into(),
             })?;
-        let child = self
-            .command
-            .spawn()
-            .map_err(|e| ConnectError::os("starting the child", e))?;
+        let child = self.command.spawn().map_err(|e| ConnectError::os("starting the child", e))?;
         let child = Reaped(child);
         // The command holds the child's end of the socket: without this, the child's death would
         // not be seen.
@@ -258,9 +246,7 @@ impl IntoFuture for Spawn {
 
 impl fmt::Debug for Spawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spawn")
-            .field("command", &self.command)
-            .finish_non_exhaustive()
+        f.debug_struct("Spawn").field("command", &self.command).finish_non_exhaustive()
     }
 }
 

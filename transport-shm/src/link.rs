@@ -306,6 +306,12 @@ struct ShmReceiver {
 /// costs as much as several polls.
 const POLLS_PER_CLOCK: u32 = 8;
 
+/// How long to look for data before offering the CPU to whoever waits for it, and again. A choice:
+/// a round trip between two CPUs is over by then, so it never pays for the system call; on one CPU
+/// it is what the peer waits for, instead of the whole budget. Measured, both sides pinned to one
+/// CPU after they had met on two: 110 us a call without, 6 us with.
+const YIELD_EVERY: Duration = Duration::from_micros(2);
+
 impl Receiver for ShmReceiver {
     fn poll(&mut self) -> Result<Option<Frame<'_>>, LinkError> {
         // Read before the ring: what was committed before the end is then still seen below.
@@ -335,6 +341,7 @@ impl Receiver for ShmReceiver {
             return false;
         }
         let start = Instant::now();
+        let mut yield_at = YIELD_EVERY;
         loop {
             for _ in 0..POLLS_PER_CLOCK {
                 std::hint::spin_loop();
@@ -346,9 +353,15 @@ impl Receiver for ShmReceiver {
             if over(&self.link) {
                 return true;
             }
-            if start.elapsed() >= budget {
+            let spent = start.elapsed();
+            if spent >= budget {
                 self.budget.spun_in_vain();
                 return false;
+            }
+            if spent >= yield_at {
+                // The peer may be waiting for this very CPU.
+                rustix::thread::sched_yield();
+                yield_at = start.elapsed() + YIELD_EVERY;
             }
         }
     }

@@ -26,24 +26,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may depend on anything and on which nothing depends; examples are such crates too.
-const ENDS: &[&str] = &[
-    "tramline-cli",
-    "tramline-tests",
-    "tramline-benches",
-    "xtask",
-];
+const ENDS: &[&str] = &["tramline-cli", "tramline-tests", "tramline-benches", "xtask"];
 
 /// The exceptions: the benches use the test kit.
 const BETWEEN_ENDS: &[(&str, &str)] = &[("tramline-benches", "tramline-tests")];
 
 /// Crates in which every library and program starts with `#![forbid(unsafe_code)]`.
-const WITHOUT_UNSAFE: &[&str] = &[
-    "tramline-core",
-    "tramline-compat-json",
-    "tramline-macros",
-    "tramline",
-    "tramline-cli",
-];
+const WITHOUT_UNSAFE: &[&str] =
+    &["tramline-core", "tramline-compat-json", "tramline-macros", "tramline", "tramline-cli"];
 
 /// The file that names the compiler everyone uses.
 const TOOLCHAIN_FILE: &str = "rust-toolchain.toml";
@@ -64,10 +54,7 @@ pub(crate) struct Member {
 /// A file that must be there cannot be read.
 pub(crate) fn findings(metadata: &Metadata) -> Result<Vec<String>, String> {
     let read = |path: &cargo_metadata::camino::Utf8Path| {
-        let shown = path
-            .strip_prefix(&metadata.workspace_root)
-            .unwrap_or(path)
-            .to_string();
+        let shown = path.strip_prefix(&metadata.workspace_root).unwrap_or(path).to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => Ok((shown, text)),
             Err(error) => Err(format!("{shown}: {error}")),
@@ -82,10 +69,7 @@ pub(crate) fn findings(metadata: &Metadata) -> Result<Vec<String>, String> {
         }
         for target in &package.targets {
             let ships = |kind: &TargetKind| {
-                matches!(
-                    kind,
-                    TargetKind::Lib | TargetKind::ProcMacro | TargetKind::Bin
-                )
+                matches!(kind, TargetKind::Lib | TargetKind::ProcMacro | TargetKind::Bin)
             };
             if target.kind.iter().any(ships) {
                 let (shown, source) = read(&target.src_path)?;
@@ -111,10 +95,7 @@ pub(crate) fn findings(metadata: &Metadata) -> Result<Vec<String>, String> {
 ///
 /// The compiler is older, or one of the two says no version.
 pub(crate) fn compare_compiler(metadata: &Metadata, printed: &str) -> Result<String, String> {
-    let oldest = metadata
-        .workspace_packages()
-        .iter()
-        .find_map(|p| p.rust_version.clone());
+    let oldest = metadata.workspace_packages().iter().find_map(|p| p.rust_version.clone());
     let oldest = oldest.ok_or("no crate of the workspace states a rust-version")?;
     judge_compiler(&oldest, printed)
 }
@@ -137,14 +118,9 @@ fn members(metadata: &Metadata) -> Vec<Member> {
 pub(crate) fn forbidden_arrows(members: &[Member]) -> Vec<String> {
     let mut findings = Vec::new();
     for Member { name, needs } in members {
-        let allowed = ARROWS
-            .iter()
-            .find(|(from, _)| from == name)
-            .map(|(_, to)| *to);
+        let allowed = ARROWS.iter().find(|(from, _)| from == name).map(|(_, to)| *to);
         if allowed.is_none() && !is_end(name) {
-            findings.push(format!(
-                "{name} has no place yet: add it to xtask/src/arrows.rs"
-            ));
+            findings.push(format!("{name} has no place yet: add it to xtask/src/arrows.rs"));
         }
         for target in needs {
             if !members.iter().any(|member| member.name == *target) {
@@ -179,16 +155,11 @@ pub(crate) fn forbids_unsafe(source: &str) -> bool {
 /// The two differ, or one of them names no version.
 pub(crate) fn same_compiler(toolchain: &str, rust_version: Option<&Version>) -> Result<(), String> {
     let found = rust_version.ok_or("states no rust-version")?;
-    let table: toml::Table = toolchain
-        .parse()
-        .map_err(|error| format!("{TOOLCHAIN_FILE}: {error}"))?;
-    let channel = table
-        .get("toolchain")
-        .and_then(|toolchain| toolchain.get("channel"));
+    let table: toml::Table =
+        toolchain.parse().map_err(|error| format!("{TOOLCHAIN_FILE}: {error}"))?;
+    let channel = table.get("toolchain").and_then(|toolchain| toolchain.get("channel"));
     let channel = channel.and_then(toml::Value::as_str).unwrap_or_default();
-    let mut numbers = channel
-        .split('.')
-        .map_while(|part| part.parse::<u64>().ok());
+    let mut numbers = channel.split('.').map_while(|part| part.parse::<u64>().ok());
     let wanted = (numbers.next(), numbers.next());
     if wanted == (Some(found.major), Some(found.minor)) {
         return Ok(());
@@ -205,17 +176,12 @@ pub(crate) fn same_compiler(toolchain: &str, rust_version: Option<&Version>) -> 
 ///
 /// It is older than `oldest`, or `printed` is not what `rustc --version` prints.
 pub(crate) fn judge_compiler(oldest: &Version, printed: &str) -> Result<String, String> {
-    let number = printed
-        .split_whitespace()
-        .nth(1)
-        .and_then(|word| Version::parse(word).ok());
+    let number = printed.split_whitespace().nth(1).and_then(|word| Version::parse(word).ok());
     let found = number.ok_or_else(|| format!("not a rustc version: {printed}"))?;
     if (found.major, found.minor) == (oldest.major, oldest.minor) {
         Ok(format!("equals rust-version {oldest}"))
     } else if found > *oldest {
-        Ok(format!(
-            "newer than rust-version {oldest}: the oldest compiler was not tried"
-        ))
+        Ok(format!("newer than rust-version {oldest}: the oldest compiler was not tried"))
     } else {
         Err(format!("{found} is older than rust-version {oldest}"))
     }
@@ -230,10 +196,7 @@ mod tests {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         members
             .iter()
-            .map(|(name, needs)| Member {
-                name: (*name).to_owned(),
-                needs: owned(needs),
-            })
+            .map(|(name, needs)| Member { name: (*name).to_owned(), needs: owned(needs) })
             .collect()
     }
 
@@ -290,10 +253,7 @@ mod tests {
 
     #[test]
     fn macros_depend_on_nothing_of_ours() {
-        let members = workspace(&[
-            ("tramline-macros", &["tramline-core"]),
-            ("tramline-core", &[]),
-        ]);
+        let members = workspace(&[("tramline-macros", &["tramline-core"]), ("tramline-core", &[])]);
         assert_eq!(
             forbidden_arrows(&members),
             ["tramline-macros must not depend on tramline-core"]
@@ -346,10 +306,7 @@ mod tests {
     #[test]
     fn rust_version_and_channel_agree_by_major_and_minor() {
         let toolchain = "[toolchain]\nchannel = \"1.95.0\"\n";
-        assert_eq!(
-            same_compiler(toolchain, Some(&Version::new(1, 95, 0))),
-            Ok(())
-        );
+        assert_eq!(same_compiler(toolchain, Some(&Version::new(1, 95, 0))), Ok(()));
         assert_eq!(
             same_compiler(toolchain, Some(&Version::new(1, 94, 0))),
             Err("rust-version is 1.94, rust-toolchain.toml says channel \"1.95.0\"".to_owned())

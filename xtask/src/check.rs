@@ -58,11 +58,7 @@ struct Step {
 
 /// All steps, in the order in which they run.
 const STEPS: &[Step] = &[
-    Step {
-        name: "format",
-        about: "cargo fmt --all --check",
-        run: format,
-    },
+    Step { name: "format", about: "cargo fmt --all --check", run: format },
     Step {
         name: "arrows",
         about: "who may depend on whom, who forbids unsafe, one compiler version",
@@ -78,46 +74,14 @@ const STEPS: &[Step] = &[
         about: "cargo clippy --workspace --all-targets --all-features -- -D warnings",
         run: clippy_all_features,
     },
-    Step {
-        name: "build",
-        about: "cargo build --workspace --all-targets",
-        run: build,
-    },
-    Step {
-        name: "tests",
-        about: "cargo test --workspace --all-features",
-        run: tests,
-    },
-    Step {
-        name: "docs",
-        about: "cargo doc --workspace --no-deps, warnings are errors",
-        run: docs,
-    },
-    Step {
-        name: "links",
-        about: "every file that a page names exists",
-        run: links,
-    },
-    Step {
-        name: "deny",
-        about: "cargo deny check bans licenses sources",
-        run: deny,
-    },
-    Step {
-        name: "advisories",
-        about: "cargo deny check advisories",
-        run: advisories,
-    },
-    Step {
-        name: "minimum compiler",
-        about: "rustc against rust-version",
-        run: minimum_compiler,
-    },
-    Step {
-        name: "leftovers",
-        about: "processes and files the tests left behind",
-        run: leftovers,
-    },
+    Step { name: "build", about: "cargo build --workspace --all-targets", run: build },
+    Step { name: "tests", about: "cargo test --workspace --all-features", run: tests },
+    Step { name: "docs", about: "cargo doc --workspace --no-deps, warnings are errors", run: docs },
+    Step { name: "links", about: "every file that a page names exists", run: links },
+    Step { name: "deny", about: "cargo deny check bans licenses sources", run: deny },
+    Step { name: "advisories", about: "cargo deny check advisories", run: advisories },
+    Step { name: "minimum compiler", about: "rustc against rust-version", run: minimum_compiler },
+    Step { name: "leftovers", about: "processes and files the tests left behind", run: leftovers },
 ];
 
 /// Runs the steps and prints the table. The exit code is non-zero if a step failed.
@@ -130,12 +94,7 @@ pub(crate) fn check(options: Options) -> ExitCode {
         }
     };
     let root = metadata.workspace_root.clone().into_std_path_buf();
-    let run = Run {
-        options,
-        metadata,
-        root,
-        before: Snapshot::take(),
-    };
+    let run = Run { options, metadata, root, before: Snapshot::take() };
 
     let mut rows: Vec<Row> = Vec::new();
     let mut failed: Option<&str> = None;
@@ -144,11 +103,7 @@ pub(crate) fn check(options: Options) -> ExitCode {
             && !run.options.keep_going
         {
             let outcome = Outcome::Skipped(format!("`{first}` failed"));
-            rows.push(Row {
-                step: step.name,
-                outcome,
-                took: Duration::ZERO,
-            });
+            rows.push(Row { step: step.name, outcome, took: Duration::ZERO });
             continue;
         }
         println!("\n== {}: {}", step.name, step.about);
@@ -162,31 +117,18 @@ pub(crate) fn check(options: Options) -> ExitCode {
             }
             Outcome::Skipped(why) => println!("skipped: {why}"),
         }
-        rows.push(Row {
-            step: step.name,
-            outcome,
-            took: start.elapsed(),
-        });
+        rows.push(Row { step: step.name, outcome, took: start.elapsed() });
     }
 
     println!("\n{}", table(&rows));
-    if failed.is_some() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if failed.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Step, seconds and result; the result stands last because it may be long.
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.step.len()).max().unwrap_or(0);
     let mut text = format!("{:width$}  seconds  result", "step");
-    for Row {
-        step,
-        outcome,
-        took,
-    } in rows
-    {
+    for Row { step, outcome, took } in rows {
         let seconds = took.as_secs_f64();
         let result = match outcome {
             Outcome::Ok => "ok".to_owned(),
@@ -210,17 +152,7 @@ fn arrows(run: &Run) -> Outcome {
 }
 
 fn clippy(run: &Run) -> Outcome {
-    cargo(
-        run,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    )
+    cargo(run, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
 fn clippy_all_features(run: &Run) -> Outcome {
@@ -229,15 +161,7 @@ fn clippy_all_features(run: &Run) -> Outcome {
     }
     cargo(
         run,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--all-features",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
     )
 }
 
@@ -260,9 +184,7 @@ fn docs(run: &Run) -> Outcome {
         return skipped("--quick");
     }
     let mut command = cargo_command(run);
-    command
-        .args(["doc", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-D warnings");
+    command.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
     finish(&mut command)
 }
 
@@ -287,11 +209,7 @@ fn advisories(run: &Run) -> Outcome {
 
 fn minimum_compiler(run: &Run) -> Outcome {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = match Command::new(&rustc)
-        .arg("--version")
-        .current_dir(&run.root)
-        .output()
-    {
+    let output = match Command::new(&rustc).arg("--version").current_dir(&run.root).output() {
         Ok(output) if output.status.success() => output,
         Ok(output) => return Outcome::Failed(output.status.to_string()),
         Err(error) => return Outcome::Failed(format!("rustc did not start: {error}")),
@@ -373,21 +291,9 @@ mod tests {
     fn table_says_why_a_step_failed_or_was_skipped() {
         let took = Duration::from_millis(1_200);
         let rows = [
-            Row {
-                step: "format",
-                outcome: Outcome::Ok,
-                took,
-            },
-            Row {
-                step: "clippy",
-                outcome: Outcome::Failed("2 findings".to_owned()),
-                took,
-            },
-            Row {
-                step: "deny",
-                outcome: skipped("not installed"),
-                took: Duration::ZERO,
-            },
+            Row { step: "format", outcome: Outcome::Ok, took },
+            Row { step: "clippy", outcome: Outcome::Failed("2 findings".to_owned()), took },
+            Row { step: "deny", outcome: skipped("not installed"), took: Duration::ZERO },
         ];
         assert_eq!(
             table(&rows),

@@ -27,9 +27,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Looks around; `None` where there is no `/proc` to look at.
     pub(crate) fn take() -> Option<Self> {
-        cfg!(target_os = "linux").then(|| Self {
-            found: processes().chain(files()).collect(),
-        })
+        cfg!(target_os = "linux").then(|| Self { found: processes().chain(files()).collect() })
     }
 
     /// What is here now and was not there before.
@@ -42,9 +40,7 @@ impl Snapshot {
 pub(crate) fn since(before: &Snapshot) -> Vec<String> {
     let start = Instant::now();
     loop {
-        let new = Snapshot::take()
-            .map(|now| now.new_since(before))
-            .unwrap_or_default();
+        let new = Snapshot::take().map(|now| now.new_since(before)).unwrap_or_default();
         if new.is_empty() || start.elapsed() > GRACE {
             return new;
         }
@@ -79,43 +75,25 @@ fn process(stat: &str) -> Option<String> {
 
 fn files() -> impl Iterator<Item = String> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let folders = [
-        Some(PathBuf::from("/dev/shm")),
-        Some(std::env::temp_dir()),
-        runtime,
-    ];
-    folders
-        .into_iter()
-        .flatten()
-        .flat_map(|folder| ours_in(&folder))
+    let folders = [Some(PathBuf::from("/dev/shm")), Some(std::env::temp_dir()), runtime];
+    folders.into_iter().flatten().flat_map(|folder| ours_in(&folder))
 }
 
 /// The files with our name in a folder. A folder with our name may stay, but what is in it counts.
 fn ours_in(folder: &Path) -> Vec<String> {
     let ours = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
     };
     let inside = |path: PathBuf| {
-        if path.is_dir() {
-            entries(&path).collect()
-        } else {
-            vec![path]
-        }
+        if path.is_dir() { entries(&path).collect() } else { vec![path] }
     };
     let found = entries(folder).filter(ours).flat_map(inside);
-    found
-        .map(|path| format!("file {}", path.display()))
-        .collect()
+    found.map(|path| format!("file {}", path.display())).collect()
 }
 
 /// What is in a folder; nothing if it cannot be read, for it may be gone already.
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 #[cfg(test)]
@@ -151,9 +129,8 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_left_over() {
-        let snapshot = |names: &[&str]| Snapshot {
-            found: names.iter().map(|n| (*n).to_owned()).collect(),
-        };
+        let snapshot =
+            |names: &[&str]| Snapshot { found: names.iter().map(|n| (*n).to_owned()).collect() };
         let before = snapshot(&["process 1", "file a"]);
         let after = snapshot(&["file a", "file b"]);
         assert_eq!(after.new_since(&before), ["file b"]);

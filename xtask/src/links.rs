@@ -27,10 +27,8 @@ pub(crate) struct Pointer {
 ///
 /// Git did not start, or a page cannot be read.
 pub(crate) fn findings(root: &Path) -> io::Result<Option<Vec<String>>> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z", "--", "*.md"])
-        .current_dir(root)
-        .output()?;
+    let output =
+        Command::new("git").args(["ls-files", "-z", "--", "*.md"]).current_dir(root).output()?;
     if !output.status.success() {
         return Ok(None);
     }
@@ -38,10 +36,7 @@ pub(crate) fn findings(root: &Path) -> io::Result<Option<Vec<String>>> {
     let exists = |path: &str| root.join(path).exists();
     let mut findings = Vec::new();
     // A page that is tracked but deleted has nothing left to check.
-    for page in listed
-        .split('\0')
-        .filter(|page| !page.is_empty() && exists(page))
-    {
+    for page in listed.split('\0').filter(|page| !page.is_empty() && exists(page)) {
         let text = std::fs::read_to_string(root.join(page))?;
         findings.extend(missing(page, &text, &exists));
     }
@@ -62,9 +57,7 @@ pub(crate) fn missing(page: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> 
         }
     }
     if page == ARCHITECTURE {
-        let gone = named_files(text)
-            .into_iter()
-            .filter(|pointer| !exists(&pointer.target));
+        let gone = named_files(text).into_iter().filter(|pointer| !exists(&pointer.target));
         findings.extend(
             gone.map(|Pointer { line, target }| format!("{page}:{line}: no file `{target}`")),
         );
@@ -75,10 +68,7 @@ pub(crate) fn missing(page: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> 
 /// The relative links and images of a page, without what follows `#` or `?`.
 pub(crate) fn relative_links(text: &str) -> Vec<Pointer> {
     pointers(text, |event| match event {
-        Event::Start(Tag::Link {
-            link_type: LinkType::Email,
-            ..
-        }) => None,
+        Event::Start(Tag::Link { link_type: LinkType::Email, .. }) => None,
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
             let target = dest_url.split(['#', '?']).next().unwrap_or_default();
             let elsewhere = has_scheme(dest_url) || dest_url.starts_with("//");
@@ -115,13 +105,9 @@ fn pointers(text: &str, pick: impl Fn(&Event<'_>) -> Option<String>) -> Vec<Poin
 fn has_scheme(target: &str) -> bool {
     let is_scheme = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     };
-    target
-        .split_once(':')
-        .is_some_and(|(name, _)| is_scheme(name))
+    target.split_once(':').is_some_and(|(name, _)| is_scheme(name))
 }
 
 fn looks_like_a_file(code: &str) -> bool {
@@ -130,9 +116,7 @@ fn looks_like_a_file(code: &str) -> bool {
         return false;
     }
     let parts: Vec<&str> = code.split('/').collect();
-    let inside = parts
-        .get(1..parts.len().saturating_sub(1))
-        .unwrap_or_default();
+    let inside = parts.get(1..parts.len().saturating_sub(1)).unwrap_or_default();
     let source = code.ends_with(".rs") && (inside.contains(&"src") || inside.contains(&"tests"));
     let page = parts.len() == 2 && parts[0] == "docs" && code.ends_with(".md");
     !code.starts_with('/') && (source || page)
@@ -162,18 +146,11 @@ fn resolve(page: &str, target: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const FILES: &[&str] = &[
-        "README.md",
-        "docs/WIRE-FORMAT.md",
-        "docs/ERRORS.md",
-        "core/src/gate.rs",
-    ];
+    const FILES: &[&str] =
+        &["README.md", "docs/WIRE-FORMAT.md", "docs/ERRORS.md", "core/src/gate.rs"];
 
     fn exists(path: &str) -> bool {
-        path.is_empty()
-            || FILES
-                .iter()
-                .any(|file| *file == path || file.starts_with(path))
+        path.is_empty() || FILES.iter().any(|file| *file == path || file.starts_with(path))
     }
 
     fn targets(pointers: Vec<Pointer>) -> Vec<String> {

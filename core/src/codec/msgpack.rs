@@ -22,12 +22,9 @@ impl Codec for MsgPack {
         value: &T,
         out: &mut FrameWriter<'_>,
     ) -> Result<(), EncodeError> {
-        let mut serializer = rmp_serde::Serializer::new(out)
-            .with_struct_map()
-            .with_human_readable();
-        value
-            .serialize(&mut serializer)
-            .map_err(|e| EncodeError::new(Self::NAME, e))
+        let mut serializer =
+            rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
+        value.serialize(&mut serializer).map_err(|e| EncodeError::new(Self::NAME, e))
     }
 
     #[inline]
@@ -37,9 +34,8 @@ impl Codec for MsgPack {
     ) -> Result<S::Value, DecodeError> {
         let mut deserializer = rmp_serde::Deserializer::from_read_ref(input).with_human_readable();
         deserializer.set_max_depth(MAX_DEPTH);
-        let value = seed
-            .deserialize(&mut deserializer)
-            .map_err(|e| DecodeError::new(Self::NAME, e))?;
+        let value =
+            seed.deserialize(&mut deserializer).map_err(|e| DecodeError::new(Self::NAME, e))?;
         // rmp-serde does not say how far it read: at the end a further value meets the end at once.
         match IgnoredAny::deserialize(&mut deserializer) {
             Err(rmp_serde::decode::Error::InvalidMarkerRead(e))
@@ -69,10 +65,7 @@ mod tests {
     fn addresses_are_text_in_every_codec() {
         let address: std::net::IpAddr = [127, 0, 0, 1].into();
         let packed = AnyCodec::MSGPACK.to_vec(&address).expect("encodes");
-        assert_eq!(
-            AnyCodec::MSGPACK.decode::<&str>(&packed).ok(),
-            Some("127.0.0.1")
-        );
+        assert_eq!(AnyCodec::MSGPACK.decode::<&str>(&packed).ok(), Some("127.0.0.1"));
         assert_eq!(AnyCodec::MSGPACK.decode(&packed).ok(), Some(address));
     }
 
@@ -87,10 +80,6 @@ mod tests {
         assert!(AnyCodec::JSON.decode::<serde_json::Value>(&json).is_err());
         let mut packed = deep(0x91, b"", 10_000);
         packed.push(0xc0);
-        assert!(
-            AnyCodec::MSGPACK
-                .decode::<serde_json::Value>(&packed)
-                .is_err()
-        );
+        assert!(AnyCodec::MSGPACK.decode::<serde_json::Value>(&packed).is_err());
     }
 }

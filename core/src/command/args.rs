@@ -309,20 +309,12 @@ impl Visitor<'_> for KeySeed {
 
 fn bad(call: Call<'_>, text: impl fmt::Display) -> Rejection {
     let _ = call;
-    Rejection::BadArguments {
-        text: text.to_string().into(),
-    }
+    Rejection::BadArguments { text: text.to_string().into() }
 }
 
 /// Tauri's words, so that programs which show or match them see what they know.
 fn invalid(call: Call<'_>, name: &str, cause: impl fmt::Display) -> Rejection {
-    bad(
-        call,
-        format_args!(
-            "invalid args `{name}` for command `{}`: {cause}",
-            call.command()
-        ),
-    )
+    bad(call, format_args!("invalid args `{name}` for command `{}`: {cause}", call.command()))
 }
 
 fn read_body<'a, S: Slots<'a>>(
@@ -334,20 +326,13 @@ fn read_body<'a, S: Slots<'a>>(
         return Ok(());
     }
     let mut at = None;
-    let seed = BodySeed {
-        names,
-        slots,
-        at: &mut at,
-    };
-    call.codec()
-        .decode_seed(seed, call.body())
-        .map_err(|e| match at {
-            Some(index) => invalid(call, names[index], e.cause),
-            None => bad(
-                call,
-                format_args!("invalid args for command `{}`: {}", call.command(), e.cause),
-            ),
-        })
+    let seed = BodySeed { names, slots, at: &mut at };
+    call.codec().decode_seed(seed, call.body()).map_err(|e| match at {
+        Some(index) => invalid(call, names[index], e.cause),
+        None => {
+            bad(call, format_args!("invalid args for command `{}`: {}", call.command(), e.cause))
+        }
+    })
 }
 
 #[inline]

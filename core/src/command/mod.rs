@@ -80,14 +80,7 @@ impl<'a> Call<'a> {
         peer: &'a Peer,
         states: &'a States,
     ) -> Self {
-        Self {
-            id,
-            command,
-            body_kind,
-            body,
-            peer,
-            states,
-        }
+        Self { id, command, body_kind, body, peer, states }
     }
 
     /// The call's id on its connection.
@@ -148,12 +141,7 @@ impl<'a> Call<'a> {
 
     /// Sends a refusal with a code of ours and words for people.
     pub fn refuse(&self, code: &'static str, text: &str) {
-        let head = Head {
-            kind: Kind::Error,
-            body: BodyKind::Structured,
-            id: self.id,
-            name: code,
-        };
+        let head = Head { kind: Kind::Error, body: BodyKind::Structured, id: self.id, name: code };
         let codec = self.peer.codec();
         self.send(&head, text.len(), &mut |out| codec.encode(text, out));
     }
@@ -164,12 +152,7 @@ impl<'a> Call<'a> {
     }
 
     fn answer_as<R: Reply + ?Sized>(&self, kind: Kind, name: &'static str, value: &R) {
-        let head = Head {
-            kind,
-            body: R::BODY,
-            id: self.id,
-            name,
-        };
+        let head = Head { kind, body: R::BODY, id: self.id, name };
         let codec = self.peer.codec();
         self.send(&head, value.len_hint(), &mut |out| value.encode(codec, out));
     }

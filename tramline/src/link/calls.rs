@@ -61,14 +61,7 @@ impl Calls {
     /// Adds a call whose thread sleeps with `std::thread::park`.
     pub(crate) fn add_thread(&self, id: u64) {
         let waiter = Waiter::Thread(std::thread::current());
-        self.lock().insert(
-            id,
-            Slot {
-                waiter,
-                deadline: None,
-                ended: None,
-            },
-        );
+        self.lock().insert(id, Slot { waiter, deadline: None, ended: None });
         // PAIRS WITH the load in `wake_one_thread`: whoever gives up the receiver after this line
         // sees that a thread waits.
         self.threads.fetch_add(1, Ordering::SeqCst);
@@ -76,11 +69,7 @@ impl Calls {
 
     /// Adds a call that a future waits for.
     pub(crate) fn add_task(&self, id: u64, deadline: Option<Instant>) {
-        let slot = Slot {
-            waiter: Waiter::Task(None),
-            deadline,
-            ended: None,
-        };
+        let slot = Slot { waiter: Waiter::Task(None), deadline, ended: None };
         self.lock().insert(id, slot);
     }
 
@@ -184,10 +173,8 @@ impl Calls {
     fn wake_one_thread_slowly(&self) {
         let waiting =
             |slot: &&Slot| slot.ended.is_none() && matches!(slot.waiter, Waiter::Thread(_));
-        if let Some(Slot {
-            waiter: Waiter::Thread(thread),
-            ..
-        }) = self.lock().values().find(waiting)
+        if let Some(Slot { waiter: Waiter::Thread(thread), .. }) =
+            self.lock().values().find(waiting)
         {
             thread.unpark();
         }

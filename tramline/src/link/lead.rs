@@ -23,12 +23,7 @@ pub(crate) struct Outgoing<'a, 'f> {
 
 impl<'a> Outgoing<'a, '_> {
     fn head(&self, id: u64) -> Head<'a> {
-        Head {
-            kind: self.kind,
-            body: self.body,
-            id,
-            name: self.name,
-        }
+        Head { kind: self.kind, body: self.body, id, name: self.name }
     }
 }
 
@@ -67,10 +62,7 @@ impl Link {
         timeout: Option<Duration>,
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
     ) -> Result<R, InvokeError> {
-        let deadline = Deadline {
-            at: timeout.map(|t| Instant::now() + t),
-            timeout,
-        };
+        let deadline = Deadline { at: timeout.map(|t| Instant::now() + t), timeout };
         let id = self.next_id();
         let mut read = Some(read);
         if let Some(result) = self.call_alone(id, &mut message, &deadline, &mut read)? {
@@ -175,12 +167,10 @@ impl Link {
                     .into_result()?;
                 return read(answer).map(Some);
             }
-            self.hand_out(frame)
-                .map_err(|e| InvokeError::OutcomeUnknown(self.end(e)))?;
+            self.hand_out(frame).map_err(|e| InvokeError::OutcomeUnknown(self.end(e)))?;
             // A peer that never stops talking must not keep us from our deadline.
             deadline.left()?;
-            self.make_inbox_room()
-                .map_err(InvokeError::OutcomeUnknown)?;
+            self.make_inbox_room().map_err(InvokeError::OutcomeUnknown)?;
         }
     }
 
@@ -264,12 +254,7 @@ impl Link {
         drop(lead);
         // The runner may have held our answer in its hands when we looked at the link.
         if self.over().is_none() && !self.calls.has_ended(id) {
-            self.signal.wait(WaitFor {
-                kicks,
-                data: Some(ticket),
-                room: None,
-                timeout,
-            });
+            self.signal.wait(WaitFor { kicks, data: Some(ticket), room: None, timeout });
         }
         // PAIRS WITH the load in `wait_in_table` and `Calls::add_thread`: a thread that parked because
         // it saw us here is seen by us when we look for one to wake.

@@ -107,11 +107,7 @@ impl Link {
             sleeping_leaders: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             peer_listens: RwLock::new(
-                agreement
-                    .listens
-                    .into_iter()
-                    .map(String::into_boxed_str)
-                    .collect(),
+                agreement.listens.into_iter().map(String::into_boxed_str).collect(),
             ),
             said_goodbye: AtomicBool::new(false),
             over: OnceLock::new(),
@@ -195,10 +191,7 @@ impl Link {
         patience: Patience,
         mut lead: Option<Held<'_>>,
     ) -> Result<(), SendError> {
-        let mut room = Room {
-            deadline: None,
-            patience,
-        };
+        let mut room = Room { deadline: None, patience };
         // An honest caller's guess is below the limit; a wrong one only costs a retry.
         let min_len = head.len() + body_len.min(self.max_send_len);
         loop {
@@ -215,17 +208,11 @@ impl Link {
             let written = writer
                 .put(&head.to_bytes())
                 .and_then(|()| writer.put(head.name.as_bytes()))
-                .map_err(|_| SendError::TooLarge {
-                    len: head.len(),
-                    max: self.max_send_len,
-                });
+                .map_err(|_| SendError::TooLarge { len: head.len(), max: self.max_send_len });
             if let Err(e) = written.and_then(|()| fill(&mut writer).map_err(SendError::Encode)) {
                 // The claim is not committed, so nothing of it is ever seen.
                 return Err(match writer.overflow() {
-                    Some(len) => SendError::TooLarge {
-                        len,
-                        max: self.max_send_len,
-                    },
+                    Some(len) => SendError::TooLarge { len, max: self.max_send_len },
                     None => e,
                 });
             }
@@ -298,11 +285,7 @@ impl Link {
             Patience::SendTimeout => room.remaining(self.limits.send_timeout_ms)?,
         };
         let kicks = self.signal.kicks();
-        let mut own = if held.is_some() {
-            None
-        } else {
-            self.try_lead()
-        };
+        let mut own = if held.is_some() { None } else { self.try_lead() };
         let receiver: Option<Held<'_>> = match (held, &mut own) {
             (Some(held), _) => Some(held),
             (None, Some(lead)) => Some(&mut ***lead),
@@ -324,12 +307,7 @@ impl Link {
             }
         }
         if let Some(ticket) = sender.arm() {
-            self.signal.wait(WaitFor {
-                kicks,
-                data,
-                room: Some(ticket),
-                timeout: Some(timeout),
-            });
+            self.signal.wait(WaitFor { kicks, data, room: Some(ticket), timeout: Some(timeout) });
         }
         sender.disarm();
         if let Some(lead) = own {
@@ -397,19 +375,12 @@ impl Link {
             }
         }
         drop(inbox);
-        Err(self.end(LinkError::Stalled {
-            stalled_ms: self.limits.send_timeout_ms,
-        }))
+        Err(self.end(LinkError::Stalled { stalled_ms: self.limits.send_timeout_ms }))
     }
 
     /// Tells the peer that a call's answer is of no use any more. Best effort.
     pub(crate) fn cancel(&self, id: u64) {
-        let head = Head {
-            kind: Kind::Cancel,
-            body: BodyKind::Empty,
-            id,
-            name: "",
-        };
+        let head = Head { kind: Kind::Cancel, body: BodyKind::Empty, id, name: "" };
         let _ = send_bytes(self, &head, &[], Patience::None);
     }
 
@@ -421,12 +392,7 @@ impl Link {
         name: &str,
         args: &A,
     ) -> Result<(), SendError> {
-        let head = Head {
-            kind,
-            body: A::BODY,
-            id,
-            name,
-        };
+        let head = Head { kind, body: A::BODY, id, name };
         let fill: Fill<'_> = &mut |out| args.encode(self.codec, out);
         self.send(&head, args.len_hint(), fill, Patience::None)
     }
@@ -440,12 +406,7 @@ impl Link {
         name: &str,
         bytes: &[u8],
     ) -> Result<(), SendError> {
-        let head = Head {
-            kind,
-            body,
-            id,
-            name,
-        };
+        let head = Head { kind, body, id, name };
         send_bytes(self, &head, bytes, Patience::SendTimeout)
     }
 
@@ -474,9 +435,7 @@ struct Room {
 impl Room {
     fn remaining(&mut self, timeout_ms: u64) -> Result<Duration, SendError> {
         let now = Instant::now();
-        let deadline = *self
-            .deadline
-            .get_or_insert(now + Duration::from_millis(timeout_ms));
+        let deadline = *self.deadline.get_or_insert(now + Duration::from_millis(timeout_ms));
         match deadline.checked_duration_since(now) {
             Some(left) if !left.is_zero() => Ok(left),
             _ => Err(SendError::Full),
@@ -501,10 +460,7 @@ impl Port for Link {
     }
 
     fn peer_listens(&self, event: &str) -> bool {
-        let names = self
-            .peer_listens
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let names = self.peer_listens.read().unwrap_or_else(PoisonError::into_inner);
         names.contains(event)
     }
 
@@ -515,9 +471,6 @@ impl Port for Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
-            .field("codec", &self.codec)
-            .field("over", &self.over)
-            .finish()
+        f.debug_struct("Link").field("codec", &self.codec).field("over", &self.over).finish()
     }
 }

@@ -36,9 +36,7 @@ impl Service {
 impl Link {
     /// Marks that a runner is about to start; false if there is one.
     pub(crate) fn claim_runner(&self) -> bool {
-        self.runner
-            .compare_exchange(ABSENT, AWAKE, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+        self.runner.compare_exchange(ABSENT, AWAKE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Wakes the runner so that it looks at its deadlines.
@@ -78,10 +76,7 @@ impl Link {
             if self.in_flight.load(Ordering::Relaxed) >= self.limits.max_calls_in_flight {
                 self.sleep(
                     ASLEEP_ON_KICK,
-                    WaitFor {
-                        kicks,
-                        ..WaitFor::default()
-                    },
+                    WaitFor { kicks, ..WaitFor::default() },
                     deadline,
                     || self.in_flight.load(Ordering::Relaxed) >= self.limits.max_calls_in_flight,
                 );
@@ -89,10 +84,7 @@ impl Link {
             }
             let Some(mut lead) = self.try_lead() else {
                 // A caller leads. It kicks us when it leaves, or when it has read something for us.
-                let wait = WaitFor {
-                    kicks,
-                    ..WaitFor::default()
-                };
+                let wait = WaitFor { kicks, ..WaitFor::default() };
                 self.sleep(ASLEEP_ON_KICK, wait, deadline, || self.try_lead().is_none());
                 continue;
             };
@@ -120,11 +112,7 @@ impl Link {
                 && let Some(ticket) = lead.arm()
             {
                 drop(lead);
-                let wait = WaitFor {
-                    kicks,
-                    data: Some(ticket),
-                    ..WaitFor::default()
-                };
+                let wait = WaitFor { kicks, data: Some(ticket), ..WaitFor::default() };
                 self.sleep(ASLEEP_ON_DATA, wait, deadline, || self.inbox_len() == 0);
             }
         }
@@ -149,11 +137,7 @@ impl Link {
     }
 
     fn inbox_len(&self) -> usize {
-        self.inbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .queue
-            .len()
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).queue.len()
     }
 
     fn take_from_inbox(&self) -> Option<Bytes> {
@@ -174,10 +158,7 @@ impl Link {
         inbox.queue.push_back(message);
         drop(inbox);
         fence(Ordering::SeqCst);
-        if matches!(
-            self.runner.load(Ordering::Relaxed),
-            ASLEEP_ON_DATA | ASLEEP_ON_KICK
-        ) {
+        if matches!(self.runner.load(Ordering::Relaxed), ASLEEP_ON_DATA | ASLEEP_ON_KICK) {
             self.signal.kick();
         }
     }
@@ -220,17 +201,8 @@ impl Link {
                 return;
             }
         };
-        let keep = || {
-            owned
-                .cloned()
-                .unwrap_or_else(|| Bytes::copy_from_slice(bytes))
-        };
-        let Head {
-            kind,
-            id,
-            name,
-            body,
-        } = message.head;
+        let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes));
+        let Head { kind, id, name, body } = message.head;
         match kind {
             Kind::Request => self.handle_request(&message, keep, peer, service),
             Kind::Response | Kind::Error => self.hand_out_reply(id, keep),
@@ -248,10 +220,7 @@ impl Link {
             }
             Kind::Subscribe => self.handle_subscribe(id, name, peer, service),
             Kind::Unsubscribe => {
-                let mut names = self
-                    .peer_listens
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
                 names.remove(name);
             }
             Kind::Goodbye => self.said_goodbye.store(true, Ordering::Relaxed),
@@ -324,22 +293,14 @@ impl Link {
             call.refuse(tramline_core::error::codes::DENIED, &text);
             return;
         }
-        let mut names = self
-            .peer_listens
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
         let room = names.len() < MAX_SUBSCRIPTIONS;
         if room {
             names.insert(name.into());
         }
         drop(names);
         if room {
-            let head = Head {
-                kind: Kind::Response,
-                body: BodyKind::Empty,
-                id,
-                name: "",
-            };
+            let head = Head { kind: Kind::Response, body: BodyKind::Empty, id, name: "" };
             let _ = send_bytes(self, &head, &[], Patience::SendTimeout);
         } else {
             let text = format!("{MAX_SUBSCRIPTIONS} subscriptions are the limit");
@@ -349,12 +310,7 @@ impl Link {
 
     /// Tells the peer that nobody here listens to this event any more. Best effort.
     pub(crate) fn unsubscribe(&self, name: &str) {
-        let head = Head {
-            kind: Kind::Unsubscribe,
-            body: BodyKind::Empty,
-            id: 0,
-            name,
-        };
+        let head = Head { kind: Kind::Unsubscribe, body: BodyKind::Empty, id: 0, name };
         let port: &dyn Port = self;
         let _ = send_bytes(port, &head, &[], Patience::SendTimeout);
     }
