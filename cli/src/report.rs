@@ -102,8 +102,8 @@ pub(crate) fn table(rows: &[Row]) -> Table {
 
 pub(crate) fn about_the_numbers() -> String {
     format!(
-        "Sequential calls of {ECHO_LEN} bytes; both sides spin briefly before they sleep, and a \
-         parked wake costs about a socket's. Numbers of this machine, this run."
+        "Sequential calls of {ECHO_LEN} bytes; over shared memory both sides spin briefly before \
+         they sleep, and a wake from sleep costs about a socket's. Numbers of this machine, this run."
     )
 }
 
