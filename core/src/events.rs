@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -100,8 +101,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Adds a listener. The second value is true if it is the first for its name: the peers then
-    /// have to be told.
+    /// Adds a listener.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Listeners {
         name: &str,
         once: bool,
         callback: impl Fn(Event<'_>) + Send + Sync + 'static,
-    ) -> Result<(ListenerId, bool), ConfigError> {
+    ) -> Result<ListenerId, ConfigError> {
         check_event_name(name)?;
         // Relaxed: only uniqueness matters.
         let id = ListenerId(self.next_id.fetch_add(1, Ordering::Relaxed));
@@ -123,12 +123,11 @@ impl Listeners {
         });
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let known = by_name.get(name).cloned().unwrap_or_default();
-        let first = known.is_empty();
         by_name.insert(name.into(), known.iter().cloned().chain([listener]).collect());
-        Ok((id, first))
+        Ok(id)
     }
 
-    /// Removes a listener; unknown ids are ignored. The name, if that was its last listener.
+    /// Removes a listener; unknown ids are ignored. The name it listened to.
     pub fn remove(&self, id: ListenerId) -> Option<Box<str>> {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let (name, known) = by_name.iter().find(|(_, known)| known.iter().any(|l| l.id == id))?;
@@ -147,33 +146,48 @@ impl Listeners {
             .collect();
         if left.is_empty() {
             by_name.remove(&name);
-            return Some(name);
+        } else {
+            by_name.insert(name.clone(), left);
         }
-        by_name.insert(name, left);
-        None
+        Some(name)
     }
 
-    /// Calls every listener of the event's name, in the order in which they were added. The name,
-    /// if the last one was a `once`.
-    pub fn deliver(&self, event: Event<'_>) -> Option<Box<str>> {
+    /// Calls every listener of the event's name, in the order in which they were added. True if one
+    /// of them was a `once` and is gone now: the peers may have to be told.
+    ///
+    /// A listener that panics is its own loss: its text goes to the panic hook, the others are
+    /// called.
+    pub fn deliver(&self, event: Event<'_>) -> bool {
         let listeners = {
             let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
             by_name.get(event.name).cloned()
-        }?;
-        let mut orphaned = None;
-        for listener in listeners.iter() {
-            if listener.once {
-                // The swap decides a race between two threads that deliver. Relaxed: nothing else
-                // is published by it.
-                if listener.active.swap(false, Ordering::Relaxed) {
-                    orphaned = self.remove(listener.id);
-                    (listener.callback)(event);
-                }
-            } else if listener.active.load(Ordering::Relaxed) {
-                (listener.callback)(event);
+        };
+        let mut removed = false;
+        for listener in listeners.iter().flat_map(|group| group.iter()) {
+            // The swap decides a race between two threads that deliver a `once`. Relaxed: nothing
+            // else is published by it.
+            let active = if listener.once {
+                listener.active.swap(false, Ordering::Relaxed)
+            } else {
+                listener.active.load(Ordering::Relaxed)
+            };
+            if !active {
+                continue;
             }
+            if listener.once {
+                self.remove(listener.id);
+                removed = true;
+            }
+            let _ = catch_unwind(AssertUnwindSafe(|| (listener.callback)(event)));
         }
-        orphaned
+        removed
+    }
+
+    /// Whether anybody listens to this event.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.contains_key(name)
     }
 
     /// Every name somebody listens to.

@@ -23,6 +23,21 @@ pub enum Patience {
     SendTimeout,
 }
 
+/// A message that is encoded already and may wait for room on another thread.
+#[derive(Debug, Clone)]
+pub struct Later {
+    /// What it is.
+    pub kind: Kind,
+    /// How its body is to be read.
+    pub body_kind: BodyKind,
+    /// The call it answers.
+    pub id: u64,
+    /// The code, if it is an error.
+    pub name: &'static str,
+    /// The body's bytes.
+    pub body: Vec<u8>,
+}
+
 /// Where the messages of one connection leave.
 pub trait Port: Send + Sync {
     /// Sends one message. `body_len` is a guess in bytes; the body is written in place by `fill`.
@@ -37,6 +52,10 @@ pub trait Port: Send + Sync {
         fill: Fill<'_>,
         patience: Patience,
     ) -> Result<(), SendError>;
+
+    /// Sends an answer without blocking this thread; ends the connection if there is no room for it
+    /// in time.
+    fn send_later(&self, message: Later);
 
     /// Whether the peer listens to events of this name.
     fn peer_listens(&self, event: &str) -> bool;

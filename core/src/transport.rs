@@ -110,6 +110,10 @@ pub trait Sender: Send {
     /// other message may be sent in between, unless `sent` is still 0.
     fn send_part(&mut self, message: &[u8], sent: &mut usize) -> Result<(), SendError>;
 
+    /// Whether a message of `len` bytes would go out whole now. A transport that does not know says
+    /// no.
+    fn fits(&mut self, len: usize) -> bool;
+
     /// Makes committed frames visible and wakes the peer if it sleeps. Never blocks.
     ///
     /// # Errors
@@ -195,7 +199,10 @@ impl<'a> Frame<'a> {
     /// The message, to keep.
     #[must_use]
     pub fn take(self) -> Bytes {
-        if self.buffer.len() <= TAKE_COPIES_UP_TO {
+        // A buffer that once held something larger would keep that much memory alive, and whoever
+        // keeps messages counts their lengths.
+        let mostly_empty = self.buffer.capacity() / 2 > self.buffer.len();
+        if self.buffer.len() <= TAKE_COPIES_UP_TO || mostly_empty {
             Bytes::copy_from_slice(self.buffer)
         } else {
             std::mem::take(self.buffer).freeze()
@@ -363,5 +370,13 @@ mod tests {
         let mut large = BytesMut::from(&vec![7; TAKE_COPIES_UP_TO + 1][..]);
         assert_eq!(Frame::new(&mut large).take().len(), TAKE_COPIES_UP_TO + 1);
         assert!(large.is_empty());
+    }
+
+    #[test]
+    fn a_kept_message_does_not_keep_a_much_larger_buffer() {
+        let mut buffer = BytesMut::with_capacity(1 << 20);
+        buffer.extend_from_slice(&[7; TAKE_COPIES_UP_TO + 1]);
+        assert_eq!(Frame::new(&mut buffer).take().len(), TAKE_COPIES_UP_TO + 1);
+        assert!(buffer.capacity() >= 1 << 20, "the receiver keeps its buffer");
     }
 }

@@ -122,7 +122,7 @@ fn started(function: &Function, command: &Command) -> TokenStream {
     let boxed = quote_spanned! {Span::call_site().located_at(function.sig.ident.span())=>
         ::std::boxed::Box::pin(async move {
             {
-                let #view = #call.view();
+                let #view = #call.view().never_blocking();
                 #run
             }
             #call.answered();

@@ -14,7 +14,7 @@ use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Call, Command, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::error::{LinkError, SendError, codes};
-use tramline_core::peer::{Fill, Patience, Port};
+use tramline_core::peer::{Fill, Later, Patience, Port};
 use tramline_core::state::States;
 use tramline_core::transport::{FrameWriter, PeerIdentity, Written};
 
@@ -43,6 +43,10 @@ impl Port for Recorder {
         };
         self.0.lock().expect("no test panics in here").push(frame);
         Ok(())
+    }
+
+    fn send_later(&self, _: Later) {
+        unreachable!("this port is never full");
     }
 
     fn peer_listens(&self, _: &str) -> bool {

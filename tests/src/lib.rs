@@ -1,1 +1,33 @@
-//! Stub.
+//! The test kit: what the suites in `tests/tests` share.
+//!
+//! - [`fixture`]: one server and its clients, for each transport and codec.
+//! - [`child`]: other processes, which never outlive a test.
+//! - [`commands`] and [`gate`]: what the server of a test does, and how a test holds it up without
+//!   a clock.
+//! - [`bounded`]: nothing hangs for ever.
+//! - [`raw`]: a peer made by hand, that may lie.
+//! - [`stress`], [`census`]: traffic, and what a process has open.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test kit reports what goes wrong by panicking"
+)]
+
+pub mod bounded;
+pub mod census;
+pub mod child;
+pub mod codec;
+pub mod commands;
+pub mod fixture;
+pub mod gate;
+pub mod random;
+pub mod raw;
+pub mod stress;
+pub mod tally;
+
+pub use bounded::{PATIENCE, bounded, eventually};
+pub use child::Peer;
+pub use fixture::{Fixture, Setup, Transport};

@@ -3,18 +3,17 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::Serialize;
 use tramline_core::answer::FromAnswer;
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Commands, Raw, Reply};
-use tramline_core::envelope::{BodyKind, Kind};
-use tramline_core::error::codes;
+use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::events::{Event, ListenerId, Listeners};
 use tramline_core::gate::Capabilities;
-use tramline_core::peer::Peer;
+use tramline_core::peer::{Patience, Peer, send_bytes};
 use tramline_core::router::Router;
 use tramline_core::session::Hello;
 use tramline_core::state::States;
@@ -63,7 +62,7 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.link.close(codes::CLOSED, LinkError::Closed);
+        self.link.close(LinkError::Closed);
     }
 }
 
@@ -99,6 +98,7 @@ impl Client {
             router: Router::new(Commands::new(), States::default(), Capabilities::none())?,
             listeners: Listeners::default(),
             executor: Executor::default(),
+            subscriptions: Mutex::default(),
             gate_events: false,
         });
         Ok(Self(Arc::new(Shared { link, service, peer })))
@@ -169,8 +169,13 @@ impl Client {
             Err(SendError::Full) => {
                 let codec = self.0.peer.codec();
                 let body = codec.to_vec(payload)?;
-                let (link, event) = (Arc::clone(&self.0.link), Box::<str>::from(event));
-                blocking::unblock(move || link.send_encoded(Kind::Event, &event, &body)).await
+                let (link, name) = (Arc::clone(&self.0.link), Box::<str>::from(event));
+                blocking::unblock(move || {
+                    let head =
+                        Head { kind: Kind::Event, body: BodyKind::Structured, id: 0, name: &name };
+                    send_bytes(&*link, &head, &body, Patience::SendTimeout)
+                })
+                .await
             }
             other => other,
         }
@@ -189,7 +194,8 @@ impl Client {
     /// operation is done, no later event is missed.
     ///
     /// Listeners run one after the other on a thread of the connection: they may call anything
-    /// here, but a slow one holds up the next event.
+    /// here, but a slow one holds up the next event. A listener that keeps a clone of its client
+    /// keeps the connection open until somebody closes it.
     ///
     /// # Errors
     ///
@@ -217,7 +223,7 @@ impl Client {
     /// Removes a listener. An unknown id is ignored.
     pub fn unlisten(&self, id: ListenerId) {
         if let Some(name) = self.0.service.listeners.remove(id) {
-            self.0.link.unsubscribe(&name);
+            self.0.link.unsubscribe_if_deaf(&self.0.service, &name);
         }
     }
 
@@ -235,7 +241,7 @@ impl Client {
 
     /// Ends the connection for all clones.
     pub fn close(&self) {
-        self.0.link.close(codes::CLOSED, LinkError::Closed);
+        self.0.link.close(LinkError::Closed);
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -349,13 +355,14 @@ pub struct Listen<'a, F> {
 }
 
 impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
-    /// Adds the listener here; the server has to be told if it is the first for its event.
-    fn add(self) -> Result<(ListenerId, Option<Subscription<'a>>), InvokeError> {
+    /// Adds the listener here; the server has yet to be told.
+    fn add(self) -> Result<Subscription<'a>, InvokeError> {
         let Self { client, event, once, listener } = self;
         client.ensure_runner().map_err(SendError::Link)?;
-        let (id, first) =
-            client.0.service.listeners.add(&event, once, listener).map_err(SendError::Config)?;
-        Ok((id, first.then_some(Subscription { client, event, id })))
+        let service = &client.0.service;
+        let _order = service.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = service.listeners.add(&event, once, listener).map_err(SendError::Config)?;
+        Ok(Subscription { client, event, id })
     }
 
     /// Adds the listener, blocking until the server knows.
@@ -364,10 +371,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
     ///
     /// See [`Client::listen`].
     pub fn wait(self) -> Result<ListenerId, InvokeError> {
-        let (id, subscription) = self.add()?;
-        let Some(subscription) = subscription else {
-            return Ok(id);
-        };
+        let subscription = self.add()?;
         let told = subscription.client.link().call(
             Outgoing {
                 kind: Kind::Subscribe,
@@ -406,10 +410,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> IntoFuture for Listen<'a, F> 
     fn into_future(self) -> Self::IntoFuture {
         let added = self.add();
         Box::pin(async move {
-            let (id, subscription) = added?;
-            let Some(subscription) = subscription else {
-                return Ok(id);
-            };
+            let subscription = added?;
             let told = Invoke::<'_, (), Nothing>::new(
                 subscription.client,
                 subscription.event.clone(),

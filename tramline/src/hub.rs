@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::Event as Notice;
 use tramline_core::error::codes;
+use tramline_core::limits::MAX_SUBSCRIPTIONS;
 use tramline_core::peer::Peer;
 use tramline_core::session::{Goodbye, Hello};
 use tramline_core::transport::Transport;
@@ -21,6 +22,10 @@ use crate::meet;
 /// How long a failing `accept` is left alone. A choice: far above the cost of a try, far below what
 /// a person notices.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections too many that are told so at the same time. A choice: enough for a person who starts
+/// one client too many, too few to hurt.
+const MAX_REFUSING: usize = 8;
 
 /// Told of connections that did not come about.
 pub(crate) type Refused = dyn Fn(&ConnectError) + Send + Sync;
@@ -49,8 +54,11 @@ pub(crate) struct Hub {
     next_peer_id: AtomicU64,
     /// Every open connection, in the order in which they came.
     links: Mutex<HashMap<u64, (Arc<Link>, Peer)>>,
-    knocker: OnceLock<Knocker>,
+    knocker: Mutex<Option<Knocker>>,
+    door_is_open: AtomicBool,
     stopping: AtomicBool,
+    /// Connections that are being told that there are too many.
+    refusing: AtomicUsize,
     /// Threads of this server that run.
     threads: Mutex<usize>,
     thread_ended: Notice,
@@ -75,8 +83,10 @@ impl Hub {
             exit_with_parent: false,
             next_peer_id: AtomicU64::new(1),
             links: Mutex::default(),
-            knocker: OnceLock::new(),
+            knocker: Mutex::new(None),
+            door_is_open: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            refusing: AtomicUsize::new(0),
             threads: Mutex::new(0),
             thread_ended: Notice::new(),
         }
@@ -89,6 +99,16 @@ impl Hub {
 
     fn links(&self) -> MutexGuard<'_, HashMap<u64, (Arc<Link>, Peer)>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn knocker(&self) -> MutexGuard<'_, Option<Knocker>> {
+        self.knocker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The endpoint's name is free again.
+    fn door_closed(&self) {
+        self.door_is_open.store(false, Ordering::SeqCst);
+        self.thread_ended.notify(usize::MAX);
     }
 
     fn running_threads(&self) -> MutexGuard<'_, usize> {
@@ -118,16 +138,24 @@ impl Hub {
         let started = match door {
             Door::Socket(listener) => {
                 let listener = Arc::new(listener);
-                let _ = self.knocker.set(Knocker::Socket(Arc::clone(&listener)));
-                self.spawn("tramline-accept", move |hub| hub.accept(&listener))
+                self.door_is_open.store(true, Ordering::SeqCst);
+                *self.knocker() = Some(Knocker::Socket(Arc::clone(&listener)));
+                self.spawn("tramline-accept", move |hub| {
+                    hub.accept(&listener);
+                    drop(listener);
+                    hub.door_closed();
+                })
             }
             Door::Mem(listener) => {
                 let listener = Arc::new(listener);
-                let _ = self.knocker.set(Knocker::Mem(Arc::clone(&listener)));
+                self.door_is_open.store(true, Ordering::SeqCst);
+                *self.knocker() = Some(Knocker::Mem(Arc::clone(&listener)));
                 self.spawn("tramline-accept", move |hub| {
                     while let Some(mem) = listener.accept() {
                         hub.receive(move |_| Ok(Box::new(mem).into_halves()));
                     }
+                    drop(listener);
+                    hub.door_closed();
                 })
             }
             Door::Parent(stream) => self.spawn("tramline-parent", move |hub| {
@@ -135,7 +163,7 @@ impl Hub {
                     .and_then(|halves| hub.serve(halves));
                 hub.report(&ended);
                 let vanished = !matches!(ended, Ok(LinkError::Closed));
-                if vanished && hub.exit_with_parent {
+                if vanished && hub.exit_with_parent && !hub.stopping.load(Ordering::SeqCst) {
                     // The parent cannot end us any more, and nobody else knows us.
                     std::process::exit(1);
                 }
@@ -169,10 +197,7 @@ impl Hub {
     ) {
         // The acceptor is one of them.
         if *self.running_threads() > self.limits.max_connections {
-            self.report(&Err(ConnectError::Refused {
-                code: codes::TOO_MANY_PEERS.into(),
-                text: format!("{} connections are the limit", self.limits.max_connections).into(),
-            }));
+            self.refuse(meet);
             return;
         }
         let spawned = self.spawn("tramline-server", move |hub| {
@@ -184,6 +209,31 @@ impl Hub {
         }
     }
 
+    /// Tells one connection too many that it is that, on a thread of its own; if too many are being
+    /// told already, hangs up.
+    fn refuse(
+        self: &Arc<Self>,
+        meet: impl FnOnce(&Hub) -> Result<Halves, ConnectError> + Send + 'static,
+    ) {
+        let text = format!("{} connections are the limit", self.limits.max_connections);
+        let goodbye = Goodbye::new(codes::TOO_MANY_PEERS, &text);
+        let code = goodbye.code.clone();
+        self.report(&Err(ConnectError::Refused { code, text: text.into() }));
+        if self.refusing.fetch_add(1, Ordering::Relaxed) < MAX_REFUSING {
+            let told = self.spawn("tramline-refuse", move |hub| {
+                let _ = meet(hub).and_then(|mut halves| {
+                    meet::hear_hello(&mut halves, &hub.codecs, &hub.limits)?;
+                    meet::refuse(&mut halves, &goodbye, &hub.limits)
+                });
+                hub.refusing.fetch_sub(1, Ordering::Relaxed);
+            });
+            if told.is_ok() {
+                return;
+            }
+        }
+        self.refusing.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn report(&self, ended: &Result<LinkError, ConnectError>) {
         if let (Err(e), Some(told)) = (ended, &self.on_refused) {
             told(e);
@@ -192,7 +242,10 @@ impl Hub {
 
     /// Hello, then everything else, until the link is over.
     fn serve(self: &Arc<Self>, mut halves: Halves) -> Result<LinkError, ConnectError> {
-        let agreement = meet::hear_hello(&mut halves, &self.codecs, &self.limits)?;
+        let mut agreement = meet::hear_hello(&mut halves, &self.codecs, &self.limits)?;
+        let capabilities = self.service.router.capabilities();
+        agreement.listens.retain(|name| capabilities.may_use_event(name));
+        agreement.listens.truncate(MAX_SUBSCRIPTIONS);
         let id = self.next_peer_id.fetch_add(1, Ordering::Relaxed);
         let (link, peer) = {
             // One step: whoever listens from now on tells this peer, too.
@@ -204,10 +257,7 @@ impl Hub {
                 return Err(LinkError::Closed.into());
             }
             let names = self.service.listeners.names();
-            let names = names
-                .into_iter()
-                .filter(|name| self.service.router.capabilities().may_use_event(name))
-                .collect();
+            let names = names.into_iter().filter(|name| capabilities.may_use_event(name)).collect();
             let hello = Hello::new(agreement.codec, &self.limits, self.label.clone(), names);
             let deadline = Instant::now() + Duration::from_millis(self.limits.handshake_timeout_ms);
             meet::send(&mut halves, &hello.to_frame(), deadline, &self.limits)?;
@@ -234,14 +284,25 @@ impl Hub {
 
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        match self.knocker.get() {
+        match self.knocker().take() {
             Some(Knocker::Socket(listener)) => listener.stop(),
             Some(Knocker::Mem(listener)) => listener.stop(),
             None => {}
         }
         let links: Vec<_> = self.links().values().map(|(link, _)| Arc::clone(link)).collect();
         for link in links {
-            link.close(codes::CLOSED, LinkError::Closed);
+            link.close(LinkError::Closed);
+        }
+    }
+
+    /// Blocks until no connection can come any more.
+    pub(crate) fn wait_until_closed(&self) {
+        loop {
+            event_listener::listener!(self.thread_ended => closed);
+            if !self.door_is_open.load(Ordering::SeqCst) {
+                return;
+            }
+            event_listener::Listener::wait(closed);
         }
     }
 

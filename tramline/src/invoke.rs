@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use tramline_core::answer::{Answer, FromAnswer};
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::Reply;
-use tramline_core::envelope::Kind;
+use tramline_core::envelope::{Head, Kind};
+use tramline_core::peer::{Patience, send_bytes};
 use tramline_core::{InvokeError, SendError};
 
 use crate::client::Client;
@@ -77,7 +78,8 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
         self.client.ensure_runner().map_err(SendError::Link)?;
         let link = self.client.link();
         let codec = link.codec();
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        // A time beyond the clock's range is never.
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let id = link.add_task(deadline);
         let mut pending = Pending {
             link: Arc::clone(link),
@@ -98,7 +100,8 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
                 let (kind, command) = (self.kind, self.command);
                 let link = Arc::clone(link);
                 let sending = blocking::unblock(move || {
-                    link.send_encoded_call(kind, A::BODY, id, &command, &bytes)
+                    let head = Head { kind, body: A::BODY, id, name: &command };
+                    send_bytes(&*link, &head, &bytes, Patience::SendTimeout)
                 });
                 pending.sending = Some(Box::pin(sending));
                 Ok(pending)

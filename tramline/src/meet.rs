@@ -55,6 +55,16 @@ fn read_greeting(stream: &Stream, deadline: Instant) -> Result<u8, ConnectError>
     Ok(transports)
 }
 
+/// The stream knows only the time that was left; people know the limit.
+fn whole_limit(error: ConnectError, limits: &Limits) -> ConnectError {
+    match error {
+        ConnectError::TimedOut { .. } => {
+            ConnectError::TimedOut { timeout_ms: limits.handshake_timeout_ms }
+        }
+        other => other,
+    }
+}
+
 /// The client's side: offers what `scheme` allows, takes what the server picks.
 pub(crate) fn call(
     stream: Stream,
@@ -63,8 +73,10 @@ pub(crate) fn call(
 ) -> Result<Halves, ConnectError> {
     let deadline = Instant::now() + Duration::from_millis(limits.handshake_timeout_ms);
     let ours = offered(scheme)?;
-    stream.write_all(&greeting(ours), deadline)?;
-    let chosen = read_greeting(&stream, deadline)?;
+    let chosen = stream
+        .write_all(&greeting(ours), deadline)
+        .and_then(|()| read_greeting(&stream, deadline))
+        .map_err(|e| whole_limit(e, limits))?;
     if chosen & ours == 0 {
         return Err(ConnectError::Transport {
             transport: scheme.name(),
@@ -82,10 +94,12 @@ pub(crate) fn answer(
 ) -> Result<Halves, ConnectError> {
     let deadline = Instant::now() + Duration::from_millis(limits.handshake_timeout_ms);
     let ours = offered(scheme)?;
-    let theirs = read_greeting(&stream, deadline)?;
+    let theirs = read_greeting(&stream, deadline).map_err(|e| whole_limit(e, limits))?;
     let both = ours & theirs;
     // Shared memory with the pipe to fall back on, or one of the two, or nothing.
-    stream.write_all(&greeting(both & (SHM | PIPE)), deadline)?;
+    stream
+        .write_all(&greeting(both & (SHM | PIPE)), deadline)
+        .map_err(|e| whole_limit(e, limits))?;
     if both == 0 {
         return Err(ConnectError::Transport {
             transport: scheme.name(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tramline_core::codec::{AnyCodec, Codec};
 use tramline_core::command::{Command, CommandFuture, Commands};
@@ -205,6 +205,10 @@ impl Server {
     }
 
     /// Serves until [`Clients::stop`] is called: `.await` it or `.wait()` for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), but told when awaited or waited for.
     pub fn serve(self, endpoint: &str) -> Serve {
         Serve { running: self.start(endpoint) }
     }
@@ -253,7 +257,13 @@ impl Server {
                 mistake = Some(e);
                 Router::default()
             });
-            let service = Arc::new(Service { router, listeners, executor, gate_events: true });
+            let service = Arc::new(Service {
+                router,
+                listeners,
+                executor,
+                subscriptions: Mutex::default(),
+                gate_events: true,
+            });
             Hub::new(service, scheme, codecs, self.limits, self.label, self.on_refused)
                 .exit_with_parent(self.parent && !self.outlives_parent)
         });
@@ -299,8 +309,11 @@ impl Running {
 }
 
 impl Drop for Running {
+    /// Ends every connection and gives the endpoint's name back; commands that still run are not
+    /// waited for.
     fn drop(&mut self) {
         self.hub.stop();
+        self.hub.wait_until_closed();
     }
 }
 

@@ -145,7 +145,10 @@ impl Reaped {
         };
         if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
             let grace = rustix::event::Timespec::try_from(GRACE).ok();
-            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], grace.as_ref());
+            // A signal may interrupt it; the grace then begins anew, once per signal.
+            while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], grace.as_ref())
+                == Err(rustix::io::Errno::INTR)
+            {}
         }
     }
 

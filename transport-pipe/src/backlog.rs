@@ -38,8 +38,7 @@ impl Backlog {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
-            self.bytes
-                .resize(self.bytes.len().max(self.end + bytes.len()), 0);
+            self.bytes.resize(self.bytes.len().max(self.end + bytes.len()), 0);
         }
         self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
@@ -119,10 +118,7 @@ mod tests {
     fn an_error_is_kept() {
         let mut backlog = Backlog::default();
         backlog.push(b"abc");
-        assert_eq!(
-            backlog.drain(|_| Err(LinkError::PeerDied)),
-            Err(LinkError::PeerDied)
-        );
+        assert_eq!(backlog.drain(|_| Err(LinkError::PeerDied)), Err(LinkError::PeerDied));
         assert_eq!(backlog.drain(|_| Ok(Wrote::Full)), Err(LinkError::PeerDied));
         assert_eq!(backlog.len(), 0);
     }

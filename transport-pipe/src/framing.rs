@@ -131,11 +131,7 @@ impl Decoder {
 
     /// True if [`advance`](Self::advance) would have something to say without further bytes.
     pub(crate) fn has_frame(&self) -> bool {
-        let (known, filled) = if self.given {
-            (None, 0)
-        } else {
-            (self.wanted, self.filled)
-        };
+        let (known, filled) = if self.given { (None, 0) } else { (self.wanted, self.filled) };
         let staged = &self.stage[self.start..self.end];
         match (known, staged.first_chunk()) {
             (Some(wanted), _) => wanted - filled <= staged.len(),
@@ -182,11 +178,7 @@ mod tests {
             }
             let space = decoder.space();
             assert!(!space.is_empty());
-            let len = pieces
-                .next()
-                .unwrap_or(1)
-                .clamp(1, space.len())
-                .min(rest.len());
+            let len = pieces.next().unwrap_or(1).clamp(1, space.len()).min(rest.len());
             space[..len].copy_from_slice(&rest[..len]);
             decoder.filled(len);
             rest = &rest[len..];

@@ -1,22 +1,17 @@
 //! The sender, the receiver and the signal of a link.
 
-use std::io::IoSlice;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, recv, sendmsg};
 use tramline_core::transport::{Receiver, Sender, Signal, Ticket, WaitFor};
 use tramline_core::{Frame, LinkError, SendError};
 
 use crate::backlog::{BACKLOG_LIMIT, Wrote};
 use crate::framing::{Decoder, HEADER_LEN, header};
 use crate::link::Owner;
-use crate::unix::SEND_FLAGS;
-use crate::wake::{Reasons, is_ready, lock, poll_for, thread_waker};
+use crate::stream::Moved;
+use crate::wake::{Reasons, lock, thread_waker};
 
 #[derive(Debug)]
 pub(crate) struct PipeSender {
@@ -34,14 +29,7 @@ pub(crate) struct PipeSender {
 impl PipeSender {
     pub(crate) fn new(link: Arc<Owner>, max_message_len: usize) -> Self {
         let buffer = Vec::new();
-        Self {
-            link,
-            buffer,
-            committed: 0,
-            claimed: 0,
-            part_waits: false,
-            max_message_len,
-        }
+        Self { link, buffer, committed: 0, claimed: 0, part_waits: false, max_message_len }
     }
 
     /// Writes what is committed as far as possible and leaves the rest to the flusher.
@@ -100,11 +88,7 @@ impl Sender for PipeSender {
     }
 
     fn commit(&mut self, len: usize) {
-        assert!(
-            len <= self.claimed,
-            "commit of {len} bytes, claimed are {}",
-            self.claimed
-        );
+        assert!(len <= self.claimed, "commit of {len} bytes, claimed are {}", self.claimed);
         self.claimed = 0;
         let start = self.committed + HEADER_LEN;
         let header = header(len).unwrap_or_else(|| unreachable!("a claim is at most 128 KiB"));
@@ -114,10 +98,7 @@ impl Sender for PipeSender {
 
     fn send_part(&mut self, message: &[u8], sent: &mut usize) -> Result<(), SendError> {
         let max = self.max_message_len;
-        let too_large = SendError::TooLarge {
-            len: message.len(),
-            max,
-        };
+        let too_large = SendError::TooLarge { len: message.len(), max };
         let Some(header) = header(message.len()).filter(|_| message.len() <= max) else {
             return Err(too_large);
         };
@@ -128,41 +109,44 @@ impl Sender for PipeSender {
         let link = &self.link;
         let mut backlog = lock(&link.backlog);
         if *sent == 0 {
-            let parts = [IoSlice::new(&header), IoSlice::new(message)];
-            let mut none = SendAncillaryBuffer::default();
-            let wrote = link.wrote(|| sendmsg(&link.stream, &parts, &mut none, SEND_FLAGS));
-            let len = match wrote {
+            let len = match link.wrote(link.stream.try_send_both(&header, message)) {
                 Ok(Wrote::Some(len)) => len,
                 Ok(Wrote::Full) => return Err(SendError::Full),
                 Err(error) => return Err(backlog.fail(error).into()),
             };
-            if let Some(rest) = header
-                .get(len..)
-                .filter(|_| len < HEADER_LEN + message.len())
-            {
+            if let Some(rest) = header.get(len..).filter(|_| len < HEADER_LEN + message.len()) {
                 // The frame has begun, but `sent` may stay 0 only if it has not. So its first byte
                 // goes with the rest of the header.
+                let kept = if message.len() <= BACKLOG_LIMIT { message.len() } else { 1 };
                 backlog.push(rest);
-                backlog.push(&message[..message.len().min(1)]);
-                *sent = message.len().min(1);
+                backlog.push(&message[..kept]);
+                *sent = kept;
                 link.flush_later(&mut backlog)?;
-                return if message.len() > *sent {
-                    Err(SendError::Full)
-                } else {
-                    Ok(())
-                };
+                self.part_waits = message.len() > kept;
+                return if self.part_waits { Err(SendError::Full) } else { Ok(()) };
             }
             *sent = len.saturating_sub(HEADER_LEN);
         }
         while *sent < message.len() {
             match link.write(&message[*sent..]) {
                 Ok(Wrote::Some(len)) => *sent += len,
+                Ok(Wrote::Full) if message.len() <= BACKLOG_LIMIT => {
+                    backlog.push(&message[*sent..]);
+                    *sent = message.len();
+                    link.flush_later(&mut backlog)?;
+                }
                 Ok(Wrote::Full) => return Err(SendError::Full),
                 Err(error) => return Err(backlog.fail(error).into()),
             }
         }
         self.part_waits = false;
         Ok(())
+    }
+
+    /// What is as large as the backlog goes into it when the socket is full; larger messages may
+    /// have to wait in the middle.
+    fn fits(&mut self, len: usize) -> bool {
+        len <= BACKLOG_LIMIT.min(self.max_message_len) && self.push_out().unwrap_or(false)
     }
 
     fn flush(&mut self) -> Result<(), LinkError> {
@@ -175,7 +159,7 @@ impl Sender for PipeSender {
         let mut backlog = lock(&self.link.backlog);
         let drained = backlog.drain(|bytes| self.link.write(bytes)).ok()?;
         let has_room = if self.part_waits {
-            drained && is_ready(self.link.stream.as_fd(), PollFlags::OUT)
+            drained && self.link.stream.is_ready(Reasons::ROOM)
         } else {
             backlog.len() <= BACKLOG_LIMIT
         };
@@ -194,25 +178,17 @@ pub(crate) struct PipeReceiver {
 
 impl PipeReceiver {
     pub(crate) fn new(link: Arc<Owner>, max_message_len: usize) -> Self {
-        Self {
-            link,
-            decoder: Decoder::new(max_message_len),
-            error: None,
-        }
+        Self { link, decoder: Decoder::new(max_message_len), error: None }
     }
 
     /// Takes bytes off the socket; false if there are none now.
     fn read(&mut self) -> Result<bool, LinkError> {
-        match recv(&self.link.stream, self.decoder.space(), RecvFlags::empty()) {
-            Ok((0, _)) | Err(Errno::CONNRESET) => {
+        match self.link.stream.try_recv(self.decoder.space()) {
+            Ok(Moved::Ended) => {
                 let closed = self.link.closed.load(Ordering::SeqCst);
-                Err(if closed {
-                    LinkError::Closed
-                } else {
-                    LinkError::PeerDied
-                })
+                Err(if closed { LinkError::Closed } else { LinkError::PeerDied })
             }
-            Ok((len, _)) => {
+            Ok(Moved::Some(len)) => {
                 self.decoder.filled(len);
                 self.link.received.fetch_add(1, Ordering::SeqCst);
                 // Whoever sleeps for data with a ticket from before must look again, for what he
@@ -222,9 +198,8 @@ impl PipeReceiver {
                 }
                 Ok(true)
             }
-            Err(Errno::AGAIN) => Ok(false),
-            Err(Errno::INTR) => Ok(true),
-            Err(error) => Err(LinkError::os("reading", &error.into())),
+            Ok(Moved::Blocked) => Ok(false),
+            Err(error) => Err(LinkError::os("reading", &error)),
         }
     }
 
@@ -270,7 +245,7 @@ impl Receiver for PipeReceiver {
         let ticket = Ticket(self.link.received.load(Ordering::SeqCst));
         let has_data = self.error.is_some()
             || self.decoder.has_frame()
-            || is_ready(self.link.stream.as_fd(), PollFlags::IN);
+            || self.link.stream.is_ready(Reasons::DATA);
         (!has_data).then_some(ticket)
     }
 
@@ -300,10 +275,7 @@ impl Signal for PipeSignal {
 
     fn wait(&self, wait: WaitFor) {
         let link = &self.link;
-        let reasons = Reasons {
-            data: wait.data.is_some(),
-            room: wait.room.is_some(),
-        };
+        let reasons = Reasons { data: wait.data.is_some(), room: wait.room.is_some() };
         let Ok(waker) = thread_waker() else {
             // Out of descriptors: nobody can wake this thread, so it gives up the processor and
             // looks again. Returning early is allowed.
@@ -313,27 +285,16 @@ impl Signal for PipeSignal {
         let is_old = |ticket: Option<Ticket>, now: &AtomicU32| {
             ticket.is_some_and(|ticket| ticket.0 != now.load(Ordering::SeqCst))
         };
-        let is_due = link.over().is_err()
+        // Whoever waits for a kick only is kicked by the end, too.
+        let is_due = (link.over().is_err() && (reasons.data || reasons.room))
             || self.kicks() != wait.kicks
             || is_old(wait.data, &link.received)
             || is_old(wait.room, &link.drained);
         if !is_due {
-            let mut events = PollFlags::empty();
-            events.set(PollFlags::IN, reasons.data);
-            events.set(PollFlags::OUT, reasons.room);
-            let mut fds = [
-                PollFd::from_borrowed_fd(waker.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(link.stream.as_fd(), events),
-            ];
             // Who waits for neither leaves the socket alone: a peer that died with data unread
             // would else keep him awake. Whoever reads sees the end and wakes everyone.
-            let fds = if events.is_empty() {
-                &mut fds[..1]
-            } else {
-                &mut fds[..]
-            };
-            // A failed poll (no memory) is an early return.
-            let _ = poll_for(fds, wait.timeout);
+            // A failure (no memory) is an early return.
+            let _ = link.stream.wait(Some(&waker), reasons, wait.timeout);
         }
         link.waiters.leave(&waker);
     }
@@ -343,7 +304,7 @@ impl Signal for PipeSignal {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))] // for `Stream::pair`
 mod tests {
     use super::*;
     use crate::{PipeTransport, Stream};
@@ -359,11 +320,7 @@ mod tests {
             for data in [None, None, Some(Ticket(0)), Some(Ticket(0))] {
                 let signal = &signal;
                 scope.spawn(move || {
-                    let wait = WaitFor {
-                        kicks: 0,
-                        data,
-                        ..WaitFor::default()
-                    };
+                    let wait = WaitFor { kicks: 0, data, ..WaitFor::default() };
                     while signal.kicks() == 0 {
                         signal.wait(wait);
                     }
@@ -395,11 +352,7 @@ mod tests {
         assert!(room.is_some());
         // The peer takes a backlog and more; from here only the flusher can have written it.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        peer.read_exact(&mut vec![0; BACKLOG_LIMIT], deadline)
-            .expect("the flusher goes on");
-        halves.signal.wait(WaitFor {
-            room,
-            ..WaitFor::default()
-        });
+        peer.read_exact(&mut vec![0; BACKLOG_LIMIT], deadline).expect("the flusher goes on");
+        halves.signal.wait(WaitFor { room, ..WaitFor::default() });
     }
 }

@@ -1,39 +1,37 @@
-//! The same frames over a Unix socket, and within one process.
+//! The same frames over a Unix socket or a named pipe of Windows, and within one process.
 //!
 //! [`Listener`] and [`Stream`] find the other process and state who it is; [`PipeTransport`] puts
 //! frames on a [`Stream`]; [`mem`] joins two sides of one process without the operating system.
 //! On the wire a frame is its length in bytes as a little-endian `u32`, then the bytes.
 //!
-//! Windows: [`mem`] works, [`Stream`] and [`Listener`] answer
-//! [`ConnectError::Transport`](tramline_core::ConnectError::Transport) in this version.
+//! On Windows each connection has a thread of its own and up to 320 KiB of buffers, the peer is a
+//! process id without a user, and `Stream` has no pairs and no inherited descriptors.
 
-#![deny(unsafe_code)] // `unix.rs` alone lifts it, for descriptors that a parent left open
+// `unix.rs` lifts it for descriptors that a parent left open, `windows/overlapped.rs` for overlapped
+// reads and writes.
+#![deny(unsafe_code)]
 
-#[cfg(unix)]
-mod framing;
-pub mod mem;
-
-#[cfg(unix)]
 mod backlog;
-#[cfg(unix)]
-mod endpoint;
-#[cfg(unix)]
+mod framing;
 mod halves;
-#[cfg(unix)]
 mod link;
-#[cfg(unix)]
-mod listener;
+pub mod mem;
+mod stream;
+mod wake;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-mod wake;
-#[cfg(not(unix))]
+use unix as sys;
+#[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+use windows as sys;
 
-#[cfg(not(unix))]
-pub use self::windows::{Listener, PipeTransport, Stream};
-#[cfg(unix)]
-pub use self::{link::PipeTransport, listener::Listener, unix::Stream};
+pub use self::{
+    link::PipeTransport,
+    sys::{Listener, Stream},
+};
 
 /// Largest frame that is written in place, in bytes. A choice: the same as the ring's, so that a
 /// message takes the same way on both transports.
@@ -45,7 +43,5 @@ const USUAL_CLAIM_LEN: usize = 64 << 10;
 /// How much a claim offers for `min_len` bytes on a link with this message limit.
 fn claim_len(min_len: usize, max_message_len: usize) -> usize {
     // Never more than a message may have: what is written in place is not checked again.
-    min_len
-        .clamp(USUAL_CLAIM_LEN, MAX_CLAIM_LEN)
-        .min(max_message_len)
+    min_len.clamp(USUAL_CLAIM_LEN, MAX_CLAIM_LEN).min(max_message_len)
 }

@@ -6,22 +6,21 @@
 //! behind, sleeps while there is nothing to write, and ends with the link. Sleeping readers could
 //! do the same without a thread, but a link whose threads are all busy would then be stuck.
 
+use std::io;
+use std::net::Shutdown;
 use std::ops::Deref;
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
-use rustix::net::{Shutdown, send, shutdown};
 use tramline_core::{ConnectError, Halves, Limits, LinkError, Transport};
 
 use crate::backlog::{BACKLOG_LIMIT, Backlog, Wrote};
 use crate::halves::{PipeReceiver, PipeSender, PipeSignal};
-use crate::unix::{SEND_FLAGS, Stream};
-use crate::wake::{Reasons, Waiters, lock, poll_for, thread_waker};
+use crate::stream::Moved;
+use crate::sys::Stream;
+use crate::wake::{Reasons, Waiters, lock, thread_waker};
 
 /// How long bytes that were flushed may still go out after this side has closed. A choice: the
 /// default handshake limit, the other time that a peer may take without a call waiting for it.
@@ -42,10 +41,7 @@ impl PipeTransport {
     /// [`ConnectError::Config`] when a limit is out of its range.
     pub fn new(stream: Stream, limits: &Limits) -> Result<PipeTransport, ConnectError> {
         limits.check()?;
-        Ok(Self {
-            stream,
-            max_message_len: limits.max_message_len,
-        })
+        Ok(Self { stream, max_message_len: limits.max_message_len })
     }
 }
 
@@ -128,13 +124,9 @@ impl Link {
         {
             // Under the lock: between its look at `closed` and its sleep the flusher holds it.
             let backlog = lock(&self.backlog);
-            let how = if backlog.len() == 0 {
-                Shutdown::Both
-            } else {
-                Shutdown::Read
-            };
-            // Wakes the peer. Refused only if he has gone.
-            let _ = shutdown(&self.stream, how);
+            let how = if backlog.len() == 0 { Shutdown::Both } else { Shutdown::Read };
+            // Wakes the peer.
+            self.stream.shut_down(how);
         }
         self.to_flush.notify_all();
         self.waiters.wake(|_| true);
@@ -153,22 +145,17 @@ impl Link {
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<Wrote, LinkError> {
-        self.wrote(|| send(&self.stream, bytes, SEND_FLAGS))
+        self.wrote(self.stream.try_send(bytes))
     }
 
-    pub(crate) fn wrote(
-        &self,
-        mut write: impl FnMut() -> Result<usize, Errno>,
-    ) -> Result<Wrote, LinkError> {
-        loop {
-            return match write() {
-                Ok(len) => Ok(Wrote::Some(len)),
-                Err(Errno::AGAIN) => Ok(Wrote::Full),
-                Err(Errno::INTR) => continue,
-                Err(_) if self.closed.load(Ordering::SeqCst) => Err(LinkError::Closed),
-                Err(Errno::PIPE | Errno::CONNRESET) => Err(LinkError::PeerDied),
-                Err(error) => Err(LinkError::os("writing", &error.into())),
-            };
+    /// What an attempt to write means for the link.
+    pub(crate) fn wrote(&self, moved: io::Result<Moved>) -> Result<Wrote, LinkError> {
+        match moved {
+            Ok(Moved::Some(len)) => Ok(Wrote::Some(len)),
+            Ok(Moved::Blocked) => Ok(Wrote::Full),
+            _ if self.closed.load(Ordering::SeqCst) => Err(LinkError::Closed),
+            Ok(Moved::Ended) => Err(LinkError::PeerDied),
+            Err(error) => Err(LinkError::os("writing", &error)),
         }
     }
 
@@ -195,10 +182,7 @@ impl Link {
                 break;
             }
             if backlog.len() == 0 {
-                backlog = self
-                    .to_flush
-                    .wait(backlog)
-                    .unwrap_or_else(PoisonError::into_inner);
+                backlog = self.to_flush.wait(backlog).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             let was_above = backlog.len() > BACKLOG_LIMIT;
@@ -218,35 +202,25 @@ impl Link {
             }
         }
         if self.closed.load(Ordering::SeqCst) {
-            let _ = shutdown(&self.stream, Shutdown::Both);
+            self.stream.shut_down(Shutdown::Both);
         }
     }
 
     /// Sleeps until the socket takes bytes or the link is closed; then at most for the linger time.
     fn wait_for_room(&self, give_up: &mut Option<Instant>) -> Result<(), LinkError> {
         let waker = thread_waker().map_err(|error| LinkError::os("making a wake", &error))?;
-        self.waiters.enter(
-            &waker,
-            Reasons {
-                data: false,
-                room: false,
-            },
-        );
+        self.waiters.enter(&waker, Reasons::NONE);
         // Looked at after entering the list: a close from now on wakes this thread.
         let timeout = self.closed.load(Ordering::SeqCst).then(|| {
             let now = Instant::now();
-            give_up
-                .get_or_insert(now + LINGER)
-                .saturating_duration_since(now)
+            give_up.get_or_insert(now + LINGER).saturating_duration_since(now)
         });
         let polled = if timeout == Some(Duration::ZERO) {
             Err(LinkError::Closed)
         } else {
-            let mut fds = [
-                PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::OUT),
-                PollFd::from_borrowed_fd(waker.as_fd(), PollFlags::IN),
-            ];
-            poll_for(&mut fds, timeout).map_err(|error| LinkError::os("waiting", &error))
+            self.stream
+                .wait(Some(&waker), Reasons::ROOM, timeout)
+                .map_err(|error| LinkError::os("waiting", &error))
         };
         self.waiters.leave(&waker);
         polled

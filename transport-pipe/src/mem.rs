@@ -42,15 +42,10 @@ pub struct MemTransport {
 /// [`max_message_len`](Limits::max_message_len) matters here.
 #[must_use]
 pub fn pair(limits: &Limits) -> (MemTransport, MemTransport) {
-    let wire = Arc::new(Wire {
-        ways: [Way::new(), Way::new()],
-        ends: [End::default(), End::default()],
-    });
+    let wire =
+        Arc::new(Wire { ways: [Way::new(), Way::new()], ends: [End::default(), End::default()] });
     let side = |at| MemTransport {
-        owner: Arc::new(Owner {
-            wire: Arc::clone(&wire),
-            at,
-        }),
+        owner: Arc::new(Owner { wire: Arc::clone(&wire), at }),
         max_message_len: limits.max_message_len,
     };
     (side(0), side(1))
@@ -139,10 +134,7 @@ struct Sleeper {
 impl End {
     /// Wakes the threads that were `chosen`.
     fn wake(&self, chosen: impl Fn(&Sleeper) -> bool) {
-        for sleeper in lock(&self.sleepers)
-            .iter()
-            .filter(|sleeper| chosen(sleeper))
-        {
+        for sleeper in lock(&self.sleepers).iter().filter(|sleeper| chosen(sleeper)) {
             sleeper.unparker.unpark();
         }
     }

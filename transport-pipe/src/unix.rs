@@ -1,12 +1,20 @@
 //! A connected Unix stream socket, and who is at its other end.
 #![allow(unsafe_code)] // `Stream::inherited` turns a bare number into a descriptor
 
+#[deny(unsafe_code)]
+mod endpoint;
+#[deny(unsafe_code)]
+mod listener;
+#[deny(unsafe_code)]
+mod poll;
+
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use interprocess::local_socket::ConnectOptions;
 use interprocess::local_socket::traits::StreamCommon;
@@ -14,20 +22,25 @@ use interprocess::os::unix::uds_local_socket;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketType, getpeername, recv, send, sockopt,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, getpeername, recv, send,
+    sendmsg, sockopt,
 };
 use rustix::process::geteuid;
-use tramline_core::{ConfigError, ConnectError, LinkError, PeerIdentity};
+use tramline_core::{ConfigError, ConnectError, PeerIdentity};
 
-use crate::wake::{lock, poll_for};
+pub use self::listener::Listener;
+pub(crate) use self::poll::Waker;
+use self::poll::{is_ready, poll_for};
+use crate::stream::Moved;
+use crate::wake::{Reasons, lock};
 
 /// How long connecting may wait for the listener's queue. A choice: the default handshake limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[cfg(not(target_vendor = "apple"))]
-pub(crate) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
-pub(crate) const SEND_FLAGS: SendFlags = SendFlags::empty();
+const SEND_FLAGS: SendFlags = SendFlags::empty();
 
 /// A connected local socket on which nothing has been framed yet, with the peer as the operating
 /// system states it.
@@ -36,7 +49,7 @@ pub(crate) const SEND_FLAGS: SendFlags = SendFlags::empty();
 #[derive(Debug)]
 pub struct Stream {
     socket: UnixStream,
-    peer: PeerIdentity,
+    pub(crate) peer: PeerIdentity,
 }
 
 impl Stream {
@@ -51,16 +64,14 @@ impl Stream {
     /// - [`ConnectError::Os`]: the system refused, for example because the listener's queue is
     ///   full.
     pub fn connect(name: &str) -> Result<Stream, ConnectError> {
-        let place = crate::endpoint::to_connect(name)?;
+        let place = endpoint::to_connect(name)?;
         let socket = ConnectOptions::new()
             .name(place)
             .wait_mode(interprocess::ConnectWaitMode::Timeout(CONNECT_TIMEOUT))
             .connect_sync_as::<uds_local_socket::Stream>()
             .map_err(|error| match error.kind() {
                 io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
-                    ConnectError::NotFound {
-                        endpoint: name.into(),
-                    }
+                    ConnectError::NotFound { endpoint: name.into() }
                 }
                 _ => ConnectError::os("connecting", error),
             })?;
@@ -81,10 +92,7 @@ impl Stream {
             Some(found) => return Err(ConnectError::PeerUser { found, expected }),
             None => {
                 let why = "the system does not tell the peer's user".into();
-                return Err(ConnectError::Transport {
-                    transport: "pipe",
-                    why,
-                });
+                return Err(ConnectError::Transport { transport: "pipe", why });
             }
         }
         Self::with_peer(fd, peer).map_err(|error| ConnectError::os("preparing the socket", error))
@@ -171,77 +179,86 @@ impl Stream {
         let Ok((fd, peer)) = credentials(fd) else {
             return refuse("the system does not tell who is at the other end");
         };
-        Self::with_peer(fd, peer).map_err(|_| ConfigError::NoParent {
-            why: "the socket cannot be made non-blocking",
-        })
-    }
-
-    /// Who is at the other end, as the operating system says.
-    #[must_use]
-    pub fn peer(&self) -> PeerIdentity {
-        self.peer
-    }
-
-    /// Fills `buf`; never takes more than that off the socket.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError::TimedOut`] at the deadline, with what was left of it when the call began;
-    /// [`LinkError::PeerDied`] when the stream ends; [`ConnectError::Os`] otherwise.
-    pub fn read_exact(&self, buf: &mut [u8], deadline: Instant) -> Result<(), ConnectError> {
-        let (started, mut filled) = (Instant::now(), 0);
-        while filled < buf.len() {
-            match recv(&self.socket, &mut buf[filled..], RecvFlags::empty()) {
-                Ok((0, _)) | Err(Errno::CONNRESET) => return Err(LinkError::PeerDied.into()),
-                Ok((len, _)) => filled += len,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait(PollFlags::IN, started, deadline)?,
-                Err(error) => return Err(ConnectError::os("reading", error.into())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes all of `bytes`.
-    ///
-    /// # Errors
-    ///
-    /// As [`read_exact`](Self::read_exact).
-    pub fn write_all(&self, bytes: &[u8], deadline: Instant) -> Result<(), ConnectError> {
-        let (started, mut written) = (Instant::now(), 0);
-        while written < bytes.len() {
-            match send(&self.socket, &bytes[written..], SEND_FLAGS) {
-                Ok(len) => written += len,
-                Err(Errno::PIPE | Errno::CONNRESET) => return Err(LinkError::PeerDied.into()),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait(PollFlags::OUT, started, deadline)?,
-                Err(error) => return Err(ConnectError::os("writing", error.into())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Sleeps until the socket is ready or the deadline has passed.
-    fn wait(
-        &self,
-        events: PollFlags,
-        started: Instant,
-        deadline: Instant,
-    ) -> Result<(), ConnectError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            let limit = deadline.saturating_duration_since(started).as_millis();
-            let timeout_ms = u64::try_from(limit).unwrap_or(u64::MAX);
-            return Err(ConnectError::TimedOut { timeout_ms });
-        }
-        let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), events)];
-        poll_for(&mut fds, Some(left)).map_err(|error| ConnectError::os("waiting", error))
+        Self::with_peer(fd, peer)
+            .map_err(|_| ConfigError::NoParent { why: "the socket cannot be made non-blocking" })
     }
 
     /// The bare socket, for instance to pass descriptors over it.
     #[must_use]
     pub fn into_fd(self) -> OwnedFd {
         self.socket.into()
+    }
+}
+
+/// What the link needs of a socket.
+impl Stream {
+    pub(crate) fn try_recv(&self, buf: &mut [u8]) -> io::Result<Moved> {
+        moved(|| recv(&self.socket, &mut *buf, RecvFlags::empty()).map(|(len, _)| len))
+            // A stream that gives nothing is over.
+            .map(|moved| match moved {
+                Moved::Some(0) => Moved::Ended,
+                moved => moved,
+            })
+    }
+
+    pub(crate) fn try_send(&self, bytes: &[u8]) -> io::Result<Moved> {
+        moved(|| send(&self.socket, bytes, SEND_FLAGS))
+    }
+
+    /// As one write of `first` and then `second`.
+    pub(crate) fn try_send_both(&self, first: &[u8], second: &[u8]) -> io::Result<Moved> {
+        let parts = [IoSlice::new(first), IoSlice::new(second)];
+        let mut none = SendAncillaryBuffer::default();
+        moved(|| sendmsg(&self.socket, &parts, &mut none, SEND_FLAGS))
+    }
+
+    /// True if a call for one of `wanted` would not be blocked now.
+    pub(crate) fn is_ready(&self, wanted: Reasons) -> bool {
+        is_ready(self.socket.as_fd(), flags(wanted))
+    }
+
+    /// Sleeps until `waker` is set, one of `wanted` is ready, or the time is up. May return for no
+    /// reason.
+    pub(crate) fn wait(
+        &self,
+        waker: Option<&Arc<Waker>>,
+        wanted: Reasons,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        let events = flags(wanted);
+        let socket = PollFd::from_borrowed_fd(self.socket.as_fd(), events);
+        match waker.map(|waker| PollFd::from_borrowed_fd(waker.as_fd(), PollFlags::IN)) {
+            None => poll_for(&mut [socket], timeout),
+            // A socket that is over would wake even who wants nothing of it.
+            Some(waker) if events.is_empty() => poll_for(&mut [waker], timeout),
+            Some(waker) => poll_for(&mut [waker, socket], timeout),
+        }
+    }
+
+    /// Ends one direction or both. What was sent before still arrives.
+    pub(crate) fn shut_down(&self, how: Shutdown) {
+        // Refused only if the peer has gone.
+        let _ = self.socket.shutdown(how);
+    }
+}
+
+fn flags(wanted: Reasons) -> PollFlags {
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN, wanted.data);
+    flags.set(PollFlags::OUT, wanted.room);
+    flags
+}
+
+/// Calls until no signal handler gets in between.
+fn moved(mut call: impl FnMut() -> Result<usize, Errno>) -> io::Result<Moved> {
+    loop {
+        return match call() {
+            Ok(len) => Ok(Moved::Some(len)),
+            Err(Errno::AGAIN) => Ok(Moved::Blocked),
+            Err(Errno::INTR) => continue,
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(Moved::Ended),
+            Err(error) => Err(error.into()),
+        };
     }
 }
 
@@ -254,9 +271,8 @@ impl AsFd for Stream {
 /// Who the system says is at the other end of a socket.
 fn credentials(fd: OwnedFd) -> Result<(OwnedFd, PeerIdentity), ConnectError> {
     let socket = uds_local_socket::Stream::from(fd);
-    let found = socket
-        .peer_creds()
-        .map_err(|error| ConnectError::os("asking for the peer", error))?;
+    let found =
+        socket.peer_creds().map_err(|error| ConnectError::os("asking for the peer", error))?;
     let pid = found.pid().and_then(|pid| u32::try_from(pid).ok());
     Ok((socket.into(), PeerIdentity::new(found.euid(), pid)))
 }

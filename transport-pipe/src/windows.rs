@@ -1,103 +1,152 @@
-//! The surface of the Unix files where there is no Unix socket. Nothing here can be built.
+//! A connected named pipe, and who is at its other end.
+//!
+//! A named pipe has no readiness to ask for, so each connection has a thread that reads ahead and
+//! writes behind, through bounded buffers; see `port.rs`. Everything above sees the same calls as
+//! over a Unix socket.
 
-use std::convert::Infallible;
-use std::time::Instant;
+mod listener;
+mod overlapped;
+mod port;
+mod waker;
 
-use tramline_core::{ConnectError, Halves, Limits, PeerIdentity, Transport};
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::os::windows::io::OwnedHandle;
+use std::sync::Arc;
+use std::time::Duration;
 
-fn unavailable() -> ConnectError {
-    let why = "named pipes are not offered in this version".into();
-    ConnectError::Transport {
-        transport: "pipe",
-        why,
-    }
+use interprocess::ConnectWaitMode;
+use interprocess::os::windows::named_pipe::DuplexPipeStream;
+use interprocess::os::windows::named_pipe::pipe_mode::Bytes;
+use tramline_core::{ConnectError, PeerIdentity};
+
+use self::port::Port;
+use crate::stream::{Moved, check_name};
+use crate::wake::Reasons;
+
+pub use self::listener::Listener;
+pub(crate) use self::waker::Waker;
+
+/// How long connecting may wait for the listener to accept somebody else. A choice: the default
+/// handshake limit.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The name of a user's endpoint, without its place. The user's name keeps users apart; what keeps
+/// them out is the pipe's security descriptor.
+fn full_name(name: &str) -> Result<String, ConnectError> {
+    check_name(name)?;
+    let user: String = std::env::var("USERNAME")
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control() && *c != '\\' && *c != '/')
+        .collect();
+    Ok(format!("tramline-{user}-{name}"))
 }
 
-/// A connected local socket. Not offered on this platform: there is no value of this type.
-#[derive(Debug)]
-pub struct Stream(Infallible);
+/// Where the pipe of that full name is.
+fn place(full_name: &str) -> OsString {
+    format!(r"\\.\pipe\{full_name}").into()
+}
+
+/// A connected local socket on which nothing has been framed yet, with the peer as the operating
+/// system states it.
+///
+/// On Windows it is a named pipe, and the peer is a process id without a user. The pipe is not
+/// inherited by child processes. Dropping the `Stream` closes it once the peer, or the pipe, has
+/// taken what was written, at the latest after two seconds.
+pub struct Stream {
+    port: Arc<Port>,
+    pub(crate) peer: PeerIdentity,
+}
 
 impl Stream {
-    /// Refuses.
+    /// Connects to the listener of that name which runs as the same user.
+    ///
+    /// On Windows names do not differ by case. The system does not tell under which user the
+    /// listener runs: another user can take a name that is free.
     ///
     /// # Errors
     ///
-    /// Always [`ConnectError::Transport`].
-    pub fn connect(_name: &str) -> Result<Stream, ConnectError> {
-        Err(unavailable())
+    /// - [`ConnectError::NotFound`]: nobody listens.
+    /// - [`ConnectError::Config`]: the name is empty, too long, or has a slash or a control
+    ///   character.
+    /// - [`ConnectError::Os`]: the system refused, for example because another user listens, or
+    ///   because the listener does not accept within two seconds.
+    pub fn connect(name: &str) -> Result<Stream, ConnectError> {
+        let mode = ConnectWaitMode::Timeout(CONNECT_TIMEOUT);
+        let place = place(&full_name(name)?);
+        let pipe =
+            DuplexPipeStream::connect_by_path_with_wait_mode(place, mode).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::NotFound => ConnectError::NotFound { endpoint: name.into() },
+                    _ => ConnectError::os("connecting", error),
+                }
+            })?;
+        Self::from_pipe(pipe)
     }
 
-    /// Who is at the other end.
-    #[must_use]
-    pub fn peer(&self) -> PeerIdentity {
-        match self.0 {}
-    }
-
-    /// Fills `buf`.
-    ///
-    /// # Errors
-    ///
-    /// None: there is no value to call it on.
-    pub fn read_exact(&self, _buf: &mut [u8], _deadline: Instant) -> Result<(), ConnectError> {
-        match self.0 {}
-    }
-
-    /// Writes all of `bytes`.
-    ///
-    /// # Errors
-    ///
-    /// None: there is no value to call it on.
-    pub fn write_all(&self, _bytes: &[u8], _deadline: Instant) -> Result<(), ConnectError> {
-        match self.0 {}
+    fn from_pipe(pipe: DuplexPipeStream<Bytes>) -> Result<Stream, ConnectError> {
+        let peer = PeerIdentity::new(None, pipe.peer_process_id().ok());
+        // Only a pipe that was split cannot be taken out.
+        let handle = OwnedHandle::try_from(pipe)
+            .map_err(|_| ConnectError::os("preparing the pipe", io::ErrorKind::Other.into()))?;
+        let port =
+            Port::open(handle).map_err(|error| ConnectError::os("preparing the pipe", error))?;
+        Ok(Self { port, peer })
     }
 }
 
-/// A name to be reached by. Not offered on this platform: there is no value of this type.
-#[derive(Debug)]
-pub struct Listener(Infallible);
-
-impl Listener {
-    /// Refuses.
-    ///
-    /// # Errors
-    ///
-    /// Always [`ConnectError::Transport`].
-    pub fn bind(_name: &str) -> Result<Listener, ConnectError> {
-        Err(unavailable())
+/// What the link needs of a socket.
+impl Stream {
+    pub(crate) fn try_recv(&self, buf: &mut [u8]) -> io::Result<Moved> {
+        self.port.try_recv(buf)
     }
 
-    /// Waits for a connection.
-    ///
-    /// # Errors
-    ///
-    /// None: there is no value to call it on.
-    pub fn accept(&self) -> Result<Option<Stream>, ConnectError> {
-        match self.0 {}
+    pub(crate) fn try_send(&self, bytes: &[u8]) -> io::Result<Moved> {
+        self.port.try_send(&[bytes])
     }
 
-    /// Ends [`accept`](Self::accept).
-    pub fn stop(&self) {
-        match self.0 {}
+    /// As one write of `first` and then `second`.
+    pub(crate) fn try_send_both(&self, first: &[u8], second: &[u8]) -> io::Result<Moved> {
+        self.port.try_send(&[first, second])
     }
-}
 
-/// Frames over a [`Stream`]. Not offered on this platform: there is no value of this type.
-#[derive(Debug)]
-pub struct PipeTransport(Infallible);
+    /// True if a call for one of `wanted` would not be blocked now.
+    pub(crate) fn is_ready(&self, wanted: Reasons) -> bool {
+        self.port.is_ready(wanted)
+    }
 
-impl PipeTransport {
-    /// Frames over `stream`, which cannot exist.
-    ///
-    /// # Errors
-    ///
-    /// None: there is no value to call it with.
-    pub fn new(stream: Stream, _limits: &Limits) -> Result<PipeTransport, ConnectError> {
-        match stream.0 {}
+    /// Sleeps until `waker` is set, one of `wanted` is ready, or the time is up. May return for no
+    /// reason. Cannot fail, as it can on Unix.
+    pub(crate) fn wait(
+        &self,
+        waker: Option<&Arc<Waker>>,
+        wanted: Reasons,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        match waker {
+            Some(waker) => self.port.wait(waker, wanted, timeout),
+            None => self.port.wait(&Arc::default(), wanted, timeout),
+        }
+        Ok(())
+    }
+
+    /// Ends one direction or both. What was sent before still arrives if the peer reads it soon.
+    pub(crate) fn shut_down(&self, how: Shutdown) {
+        self.port.shut_down(how);
     }
 }
 
-impl Transport for PipeTransport {
-    fn into_halves(self: Box<Self>) -> Halves {
-        match self.0 {}
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.port.shut_down(Shutdown::Both);
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("peer", &self.peer).finish_non_exhaustive()
     }
 }

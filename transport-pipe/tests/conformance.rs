@@ -4,27 +4,36 @@ mod kit;
 
 use std::thread;
 
-use kit::{fill, mem_pair, open, recv, send};
+use kit::{connected, fill, mem_pair, open, recv, send, wait_for_data};
 use tramline_core::transport::WaitFor;
 use tramline_core::{Halves, Limits, LinkError, PeerFault, SendError};
-use tramline_transport_pipe::mem;
+use tramline_transport_pipe::{PipeTransport, mem};
 
 fn pairs(limits: &Limits) -> Vec<(Halves, Halves)> {
     vec![
         mem_pair(limits),
-        #[cfg(unix)]
         pipe_pair(limits, limits),
+        #[cfg(unix)]
+        socket_pair(limits),
     ]
 }
 
-#[cfg(unix)]
 fn pipe_pair(ours: &Limits, theirs: &Limits) -> (Halves, Halves) {
-    use tramline_transport_pipe::{PipeTransport, Stream};
+    let (client, server) = connected();
+    (
+        open(PipeTransport::new(client, ours).expect("limits")),
+        open(PipeTransport::new(server, theirs).expect("limits")),
+    )
+}
+
+#[cfg(unix)]
+fn socket_pair(limits: &Limits) -> (Halves, Halves) {
+    use tramline_transport_pipe::Stream;
     let (stream, fd) = Stream::pair().expect("pair");
     let peer = Stream::from_fd(fd).expect("same user");
     (
-        open(PipeTransport::new(stream, ours).expect("limits")),
-        open(PipeTransport::new(peer, theirs).expect("limits")),
+        open(PipeTransport::new(stream, limits).expect("limits")),
+        open(PipeTransport::new(peer, limits).expect("limits")),
     )
 }
 
@@ -55,12 +64,7 @@ fn round_trip(a: Halves, b: Halves) {
     thread::scope(|scope| {
         for halves in [a, b] {
             scope.spawn(move || {
-                let Halves {
-                    mut sender,
-                    mut receiver,
-                    signal,
-                    ..
-                } = halves;
+                let Halves { mut sender, mut receiver, signal, .. } = halves;
                 thread::scope(|scope| {
                     scope.spawn(|| {
                         for (i, len) in LENS.iter().chain(LENS.iter().rev()).enumerate() {
@@ -94,15 +98,10 @@ fn frames_round_trip_between_a_listener_and_whoever_connects_in_one_process() {
     round_trip(open(client), open(server));
 }
 
-#[cfg(unix)]
 #[test]
 fn frames_round_trip_between_a_listener_and_whoever_connects() {
-    use tramline_transport_pipe::{Listener, PipeTransport, Stream};
     let limits = Limits::default();
-    let name = format!("round-trip-{}", std::process::id());
-    let listener = Listener::bind(&name).expect("free");
-    let client = Stream::connect(&name).expect("served");
-    let server = listener.accept().expect("accept").expect("running");
+    let (client, server) = connected();
     assert_eq!(server.peer().pid, Some(std::process::id()));
     assert_eq!(server.peer(), client.peer());
     round_trip(
@@ -114,11 +113,7 @@ fn frames_round_trip_between_a_listener_and_whoever_connects() {
 #[test]
 fn many_small_frames_arrive_in_order_while_the_link_is_often_full() {
     for (mut a, b) in pairs(&Limits::default()) {
-        let Halves {
-            mut receiver,
-            signal,
-            ..
-        } = b;
+        let Halves { mut receiver, signal, .. } = b;
         thread::scope(|scope| {
             scope.spawn(|| {
                 for i in 0..50_000_u32 {
@@ -126,10 +121,7 @@ fn many_small_frames_arrive_in_order_while_the_link_is_often_full() {
                 }
             });
             for i in 0..50_000_u32 {
-                assert_eq!(
-                    recv(&mut *receiver, &*signal).expect("open"),
-                    i.to_le_bytes()
-                );
+                assert_eq!(recv(&mut *receiver, &*signal).expect("open"), i.to_le_bytes());
             }
         });
     }
@@ -147,10 +139,7 @@ fn committed_frames_leave_together_at_the_flush() {
         for i in 0..100_u8 {
             assert_eq!(recv(&mut *b.receiver, &*b.signal), Ok(vec![i]));
         }
-        assert!(
-            b.receiver.poll().expect("open").is_none(),
-            "a claim is no frame"
-        );
+        assert!(b.receiver.poll().expect("open").is_none(), "a claim is no frame");
     }
 }
 
@@ -158,10 +147,7 @@ fn committed_frames_leave_together_at_the_flush() {
 fn claim_is_never_larger_than_a_message_may_be() {
     let limits = small_limits();
     for (mut a, _b) in pairs(&limits) {
-        assert_eq!(
-            a.sender.claim(10).expect("room").len(),
-            limits.max_message_len
-        );
+        assert_eq!(a.sender.claim(10).expect("room").len(), limits.max_message_len);
     }
     for (mut a, _b) in pairs(&Limits::default()) {
         assert!(a.sender.claim(0).expect("room").len() >= 64 << 10);
@@ -179,13 +165,7 @@ fn small_limits() -> Limits {
 fn message_over_the_own_limit_is_refused_and_the_link_lives() {
     for (mut a, mut b) in pairs(&small_limits()) {
         let refused = a.sender.send_part(&[0; 1025], &mut 0);
-        assert!(matches!(
-            refused,
-            Err(SendError::TooLarge {
-                len: 1025,
-                max: 1024
-            })
-        ));
+        assert!(matches!(refused, Err(SendError::TooLarge { len: 1025, max: 1024 })));
         send(&mut *a.sender, &*a.signal, b"ok");
         assert_eq!(recv(&mut *b.receiver, &*b.signal), Ok(b"ok".to_vec()));
     }
@@ -195,13 +175,13 @@ fn message_over_the_own_limit_is_refused_and_the_link_lives() {
 fn length_over_the_limit_ends_the_link() {
     let name = "over-the-limit";
     let listener = mem::MemListener::bind(name, &small_limits()).expect("free");
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "one transport fewer there"))]
-    let mut links = vec![(
-        open(mem::connect(name, &Limits::default()).expect("served")),
-        open(listener.accept().expect("running")),
-    )];
-    #[cfg(unix)]
-    links.push(pipe_pair(&Limits::default(), &small_limits()));
+    let links = [
+        (
+            open(mem::connect(name, &Limits::default()).expect("served")),
+            open(listener.accept().expect("running")),
+        ),
+        pipe_pair(&Limits::default(), &small_limits()),
+    ];
     for (mut a, mut b) in links {
         send(&mut *a.sender, &*a.signal, &[7; 1024]);
         send(&mut *a.sender, &*a.signal, &[7; 1025]);
@@ -271,11 +251,7 @@ fn kick_between_check_and_wait_is_not_lost() {
             let kicks = a.signal.kicks();
             let data = a.receiver.arm();
             a.signal.kick();
-            a.signal.wait(WaitFor {
-                kicks,
-                data,
-                ..WaitFor::default()
-            });
+            a.signal.wait(WaitFor { kicks, data, ..WaitFor::default() });
             assert_eq!(a.signal.kicks(), kicks.wrapping_add(1));
         }
     }
@@ -288,11 +264,7 @@ fn data_between_arm_and_wait_is_not_lost_even_if_somebody_else_reads_it() {
         assert!(data.is_some());
         send(&mut *a.sender, &*a.signal, b"x");
         assert_eq!(recv(&mut *b.receiver, &*b.signal), Ok(b"x".to_vec()));
-        b.signal.wait(WaitFor {
-            kicks: b.signal.kicks(),
-            data,
-            ..WaitFor::default()
-        });
+        b.signal.wait(WaitFor { kicks: b.signal.kicks(), data, ..WaitFor::default() });
     }
 }
 
@@ -303,11 +275,13 @@ fn arm_says_when_there_is_something_already() {
         assert!(a.sender.arm().is_none(), "an empty link has room");
         send(&mut *a.sender, &*a.signal, b"one");
         send(&mut *a.sender, &*a.signal, b"two");
+        wait_for_data(&mut b);
         assert_eq!(b.receiver.arm(), None);
         assert_eq!(recv(&mut *b.receiver, &*b.signal), Ok(b"one".to_vec()));
-        assert_eq!(b.receiver.arm(), None);
+        wait_for_data(&mut b);
         drop(a);
         assert_eq!(recv(&mut *b.receiver, &*b.signal), Ok(b"two".to_vec()));
+        wait_for_data(&mut b);
         assert_eq!(b.receiver.arm(), None);
     }
 }
@@ -315,11 +289,7 @@ fn arm_says_when_there_is_something_already() {
 #[test]
 fn close_wakes_both_sides_and_what_was_sent_before_is_still_read() {
     for (mut a, b) in pairs(&Limits::default()) {
-        let Halves {
-            mut receiver,
-            signal,
-            ..
-        } = b;
+        let Halves { mut receiver, signal, .. } = b;
         send(&mut *a.sender, &*a.signal, b"last");
         thread::scope(|scope| {
             let peer = scope.spawn(|| {
@@ -334,10 +304,7 @@ fn close_wakes_both_sides_and_what_was_sent_before_is_still_read() {
             a.signal.close();
             assert_eq!(local.join().expect("no panic"), Err(LinkError::Closed));
             let (last, end) = peer.join().expect("no panic");
-            assert_eq!(
-                (last, end),
-                (Ok(b"last".to_vec()), Err(LinkError::PeerDied))
-            );
+            assert_eq!((last, end), (Ok(b"last".to_vec()), Err(LinkError::PeerDied)));
         });
         let refused = a.sender.claim(1);
         assert!(matches!(refused, Err(SendError::Link(LinkError::Closed))));
@@ -359,10 +326,7 @@ fn dropping_a_full_link_ends_it_after_the_frames_that_were_flushed() {
         assert_eq!(found, count);
         assert_eq!(end, LinkError::PeerDied);
         let refused = b.sender.claim(1).map(|_| ());
-        assert!(
-            matches!(refused, Err(SendError::Link(LinkError::PeerDied))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(SendError::Link(LinkError::PeerDied))), "{refused:?}");
     }
 }
 
@@ -379,20 +343,13 @@ fn sender_that_waits_for_room_hears_that_the_peer_died() {
                         Err(error) => return error,
                     }
                     if let room @ Some(_) = a.sender.arm() {
-                        a.signal.wait(WaitFor {
-                            kicks,
-                            room,
-                            ..WaitFor::default()
-                        });
+                        a.signal.wait(WaitFor { kicks, room, ..WaitFor::default() });
                     }
                 }
             });
             drop(b);
             let error = waiting.join().expect("no panic");
-            assert!(
-                matches!(error, SendError::Link(LinkError::PeerDied)),
-                "{error:?}"
-            );
+            assert!(matches!(error, SendError::Link(LinkError::PeerDied)), "{error:?}");
         });
     }
 }

@@ -25,7 +25,7 @@ struct Watcher {
     links: Mutex<(u64, HashMap<u64, Weak<Link>>)>,
 }
 
-static WATCHER: Mutex<Option<&'static Watcher>> = Mutex::new(None);
+static WATCHER: Mutex<Option<Arc<Watcher>>> = Mutex::new(None);
 
 /// Starts the watcher if it does not run yet.
 pub(crate) fn start() -> io::Result<()> {
@@ -61,17 +61,18 @@ pub(crate) fn forget(WatchId(id): WatchId, socket: BorrowedFd<'_>) {
     }
 }
 
-fn watcher() -> io::Result<&'static Watcher> {
+fn watcher() -> io::Result<Arc<Watcher>> {
     let mut slot = lock(&WATCHER);
-    if let Some(watcher) = *slot {
-        return Ok(watcher);
+    if let Some(watcher) = &*slot {
+        return Ok(Arc::clone(watcher));
     }
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let links = Mutex::new((0, HashMap::new()));
+    let watcher = Arc::new(Watcher { epoll, links });
+    let runs = Arc::clone(&watcher);
+    std::thread::Builder::new().name("tramline-watch".into()).spawn(move || runs.run())?;
     // Lives as long as the process, like its thread.
-    let watcher: &'static Watcher = Box::leak(Box::new(Watcher { epoll, links }));
-    std::thread::Builder::new().name("tramline-watch".into()).spawn(|| watcher.run())?;
-    *slot = Some(watcher);
+    *slot = Some(Arc::clone(&watcher));
     Ok(watcher)
 }
 

@@ -266,6 +266,10 @@ impl Sender for ShmSender {
         }
     }
 
+    fn fits(&mut self, len: usize) -> bool {
+        len <= self.max_message_len && self.producer.fits(len)
+    }
+
     fn flush(&mut self) -> Result<(), LinkError> {
         self.check()?;
         self.producer.flush();
@@ -399,7 +403,8 @@ impl Signal for ShmSignal {
     }
 
     fn wait(&self, wait: WaitFor) {
-        if self.link.flags() != 0 {
+        // Whoever waits for a kick only is kicked by the end, too.
+        if self.link.flags() != 0 && (wait.data.is_some() || wait.room.is_some()) {
             return;
         }
         let bell = |side, ticket: Ticket| Watch {

@@ -8,7 +8,45 @@ pub(crate) type AtomicU64 = core::sync::atomic::AtomicU64;
 
 pub(crate) use core::sync::atomic::Ordering;
 
+/// Names a fence of the ring, so that a model can leave it out and show what then breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// Behind the reader's load of a header (P1).
+    HeaderLoad,
+    /// Behind the writer's load of `head` (P2).
+    HeadLoad,
+    /// Behind a load of the peer's park word (P5).
+    ParkLoad,
+    /// Behind a sleeper's load of the peer's bell (P5).
+    BellLoad,
+    /// The writer's, between a header and the reader's park word (P3).
+    Flush,
+    /// The reader's, between its park word and a header (P3).
+    ArmForData,
+    /// The reader's, between `head` and the writer's park word (P4).
+    PublishHead,
+    /// The writer's, between its park word and `head` (P4).
+    ArmForSpace,
+}
+
+/// A fence. `site` is only for the models.
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::fence;
+#[inline(always)]
+pub(crate) fn fence_at(_site: Site, order: Ordering) {
+    core::sync::atomic::fence(order);
+}
+
+/// A fence, unless the running model leaves this one out.
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::fence;
+pub(crate) fn fence_at(site: Site, order: Ordering) {
+    if LEFT_OUT.get() != Some(site) {
+        loom::sync::atomic::fence(order);
+    }
+}
+
+#[cfg(loom)]
+thread_local! {
+    /// The fence that is left out. A model runs all of its threads on the thread of its test.
+    pub(crate) static LEFT_OUT: std::cell::Cell<Option<Site>> =
+        const { std::cell::Cell::new(None) };
+}

@@ -17,9 +17,9 @@ pub use self::reply::{Outcome, Raw, Reply, ViaResult, ViaValue};
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Head, Kind};
 use crate::error::{EncodeError, LinkError, Rejection, SendError, codes};
-use crate::peer::{Patience, Peer};
+use crate::peer::{Later, Patience, Peer};
 use crate::state::States;
-use crate::transport::FrameWriter;
+use crate::transport::{FrameWriter, Written};
 
 /// A registered function.
 pub trait Command: 'static {
@@ -67,6 +67,7 @@ pub struct Call<'a> {
     body: &'a [u8],
     peer: &'a Peer,
     states: &'a States,
+    patience: Patience,
 }
 
 impl<'a> Call<'a> {
@@ -80,7 +81,15 @@ impl<'a> Call<'a> {
         peer: &'a Peer,
         states: &'a States,
     ) -> Self {
-        Self { id, command, body_kind, body, peer, states }
+        let patience = Patience::SendTimeout;
+        Self { id, command, body_kind, body, peer, states, patience }
+    }
+
+    /// The same call, answered without ever blocking the thread that answers.
+    #[must_use]
+    pub fn never_blocking(mut self) -> Self {
+        self.patience = Patience::None;
+        self
     }
 
     /// The call's id on its connection.
@@ -143,7 +152,7 @@ impl<'a> Call<'a> {
     pub fn refuse(&self, code: &'static str, text: &str) {
         let head = Head { kind: Kind::Error, body: BodyKind::Structured, id: self.id, name: code };
         let codec = self.peer.codec();
-        self.send(&head, text.len(), &mut |out| codec.encode(text, out));
+        self.send(&head, code, text.len(), &mut |out| codec.encode(text, out));
     }
 
     /// Sends a rejection.
@@ -154,17 +163,18 @@ impl<'a> Call<'a> {
     fn answer_as<R: Reply + ?Sized>(&self, kind: Kind, name: &'static str, value: &R) {
         let head = Head { kind, body: R::BODY, id: self.id, name };
         let codec = self.peer.codec();
-        self.send(&head, value.len_hint(), &mut |out| value.encode(codec, out));
+        self.send(&head, name, value.len_hint(), &mut |out| value.encode(codec, out));
     }
 
     fn send(
         &self,
         head: &Head<'_>,
+        code: &'static str,
         body_len: usize,
         fill: &mut dyn FnMut(&mut FrameWriter<'_>) -> Result<(), EncodeError>,
     ) {
         let port = self.peer.port();
-        match port.send(head, body_len, fill, Patience::SendTimeout) {
+        match port.send(head, body_len, fill, self.patience) {
             // A link that is over has told the caller already.
             Ok(()) | Err(SendError::Link(_)) => {}
             Err(SendError::Encode(e)) => {
@@ -178,6 +188,18 @@ impl<'a> Call<'a> {
                     codes::RESULT_TOO_LARGE,
                     &format!("result of command `{}`: {e}", self.command),
                 );
+            }
+            Err(SendError::Full) if self.patience == Patience::None => {
+                let mut out = FrameWriter::new(&mut [], usize::MAX);
+                // It was encoded a moment ago, or is as good as.
+                if fill(&mut out).is_ok() {
+                    let body = match out.finish() {
+                        Written::InPlace { .. } => Vec::new(),
+                        Written::Spilled { bytes } => bytes,
+                    };
+                    let Head { kind, body: body_kind, id, .. } = *head;
+                    port.send_later(Later { kind, body_kind, id, name: code, body });
+                }
             }
             // An answer cannot be dropped: the caller would wait for ever.
             Err(_) => port.close(LinkError::Stalled { stalled_ms: 0 }),
@@ -224,6 +246,7 @@ impl OwnedCall {
             body: &self.frame[self.name_end..],
             peer: &self.peer,
             states: &self.states,
+            patience: Patience::SendTimeout,
         }
     }
 
@@ -241,7 +264,7 @@ impl Drop for OwnedCall {
             } else {
                 codes::HANDLER_DROPPED
             };
-            let call = self.view();
+            let call = self.view().never_blocking();
             let text = ended_without_answer(call.command, code);
             call.refuse(code, &text);
         }

@@ -1,7 +1,7 @@
 //! Calls that wait for their answer.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::Thread;
@@ -32,14 +32,16 @@ struct Slot {
 }
 
 impl Slot {
-    fn wake(&mut self) {
+    /// Wakes a thread; a future's waker is given back, to be woken without the table's lock: waking
+    /// may run code of the user's.
+    #[must_use]
+    fn wake(&mut self) -> Option<Waker> {
         match &mut self.waiter {
-            Waiter::Thread(thread) => thread.unpark(),
-            Waiter::Task(waker) => {
-                if let Some(waker) = waker.take() {
-                    waker.wake();
-                }
+            Waiter::Thread(thread) => {
+                thread.unpark();
+                None
             }
+            Waiter::Task(waker) => waker.take(),
         }
     }
 }
@@ -51,6 +53,8 @@ pub(crate) struct Calls {
     slots: Mutex<HashMap<u64, Slot>>,
     /// Threads in the table; read without the lock by a thread that gives up the receiver.
     threads: AtomicUsize,
+    /// Futures in the table; read without the lock by a runner that enters a listener.
+    tasks: AtomicUsize,
 }
 
 impl Calls {
@@ -62,37 +66,49 @@ impl Calls {
     pub(crate) fn add_thread(&self, id: u64) {
         let waiter = Waiter::Thread(std::thread::current());
         self.lock().insert(id, Slot { waiter, deadline: None, ended: None });
-        // PAIRS WITH the load in `wake_one_thread`: whoever gives up the receiver after this line
-        // sees that a thread waits.
         self.threads.fetch_add(1, Ordering::SeqCst);
+        // PAIRS WITH the fence in `Link::pass_on`: whoever gives up the receiver after this line
+        // sees that a thread waits.
+        fence(Ordering::SeqCst);
     }
 
     /// Adds a call that a future waits for.
     pub(crate) fn add_task(&self, id: u64, deadline: Option<Instant>) {
         let slot = Slot { waiter: Waiter::Task(None), deadline, ended: None };
         self.lock().insert(id, slot);
+        self.tasks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether futures wait.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.tasks.load(Ordering::SeqCst) != 0
     }
 
     /// Forgets a call.
     pub(crate) fn remove(&self, id: u64) {
-        if let Some(slot) = self.lock().remove(&id) {
-            self.forget(&slot);
-        }
+        let removed = self.lock().remove(&id);
+        self.forget(removed);
     }
 
-    fn forget(&self, slot: &Slot) {
-        if matches!(slot.waiter, Waiter::Thread(_)) {
-            self.threads.fetch_sub(1, Ordering::SeqCst);
-        }
+    /// Counts a slot out. Its waker is dropped here, without the table's lock.
+    fn forget(&self, removed: Option<Slot>) -> Option<Ended> {
+        let slot = removed?;
+        let count = match slot.waiter {
+            Waiter::Thread(_) => &self.threads,
+            Waiter::Task(_) => &self.tasks,
+        };
+        count.fetch_sub(1, Ordering::SeqCst);
+        slot.ended
     }
 
     /// How the call ended, if it has; it is then forgotten.
     pub(crate) fn take_ended(&self, id: u64) -> Option<Ended> {
-        let mut slots = self.lock();
-        slots.get(&id)?.ended.as_ref()?;
-        let slot = slots.remove(&id)?;
-        self.forget(&slot);
-        slot.ended
+        let removed = {
+            let mut slots = self.lock();
+            slots.get(&id)?.ended.as_ref()?;
+            slots.remove(&id)
+        };
+        self.forget(removed)
     }
 
     /// Whether the call has ended.
@@ -102,68 +118,81 @@ impl Calls {
 
     /// As [`take_ended`](Self::take_ended); remembers whom to wake if it has not ended.
     pub(crate) fn poll_ended(&self, id: u64, new_waker: &Waker) -> Option<Ended> {
+        // Cloned and dropped without the lock: both may be code of the user's.
+        let mut new_waker = Some(new_waker.clone());
         let mut slots = self.lock();
         let slot = slots.get_mut(&id)?;
         if slot.ended.is_some() {
-            return slots.remove(&id)?.ended;
+            let removed = slots.remove(&id);
+            drop(slots);
+            return self.forget(removed);
         }
         if let Waiter::Task(waker) = &mut slot.waiter {
-            match waker {
-                Some(waker) => waker.clone_from(new_waker),
-                None => *waker = Some(new_waker.clone()),
-            }
+            std::mem::swap(waker, &mut new_waker);
         }
+        drop(slots);
         None
     }
 
     /// Gives an answer to the call that waits for it; false if none does.
     pub(crate) fn answer(&self, id: u64, message: impl FnOnce() -> Bytes) -> bool {
-        match self.lock().get_mut(&id) {
+        let waker = match self.lock().get_mut(&id) {
             Some(slot) if slot.ended.is_none() => {
                 slot.ended = Some(Ended::Answer(message()));
-                slot.wake();
-                true
+                slot.wake()
             }
-            _ => false,
+            _ => return false,
+        };
+        if let Some(waker) = waker {
+            waker.wake();
         }
+        true
     }
 
     /// Ends every waiting call.
     pub(crate) fn end_all(&self, error: &LinkError) {
+        let mut wakers = Vec::new();
         for slot in self.lock().values_mut() {
             if slot.ended.is_none() {
                 slot.ended = Some(Ended::Link(error.clone()));
             }
-            slot.wake();
+            wakers.extend(slot.wake());
         }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Ends the calls whose deadline has passed; the time of the next one.
     pub(crate) fn end_overdue(&self, now: impl FnOnce() -> Instant) -> Option<Instant> {
+        if !self.has_tasks() {
+            return None;
+        }
         let mut slots = self.lock();
         if slots.values().all(|slot| slot.deadline.is_none()) {
             return None;
         }
         let now = now();
         let mut next: Option<Instant> = None;
+        let mut wakers = Vec::new();
         for slot in slots.values_mut().filter(|slot| slot.ended.is_none()) {
             match slot.deadline {
                 Some(deadline) if deadline <= now => {
                     slot.ended = Some(Ended::Deadline);
-                    slot.wake();
+                    wakers.extend(slot.wake());
                 }
                 Some(deadline) => next = Some(next.map_or(deadline, |n| n.min(deadline))),
                 None => {}
             }
         }
+        drop(slots);
+        wakers.into_iter().for_each(Waker::wake);
         next
     }
 
     /// Wakes one waiting thread so that it takes over the receiver.
     #[inline]
     pub(crate) fn wake_one_thread(&self) {
-        // PAIRS WITH the add in `add_thread`; the caller has put a SeqCst fence after giving up the
-        // receiver.
+        // PAIRS WITH the add and fence in `add_thread`; the caller has put a SeqCst fence after
+        // giving up the receiver.
         if self.threads.load(Ordering::SeqCst) != 0 {
             self.wake_one_thread_slowly();
         }

@@ -1,7 +1,6 @@
 //! Calling, and reading the link while waiting for the answer.
 
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use tramline_core::answer::Answer;
@@ -10,7 +9,8 @@ use tramline_core::peer::{Fill, Patience};
 use tramline_core::transport::WaitFor;
 use tramline_core::{DeadlinePassed, InvokeError, LinkError};
 
-use super::{Ended, Lead, Link};
+use super::room::Room;
+use super::{Ended, Lead, Link, try_lock};
 
 /// A request or a subscription about to be sent.
 pub(crate) struct Outgoing<'a, 'f> {
@@ -27,12 +27,21 @@ impl<'a> Outgoing<'a, '_> {
     }
 }
 
+/// When a call stops waiting.
+#[derive(Clone, Copy)]
 struct Deadline {
+    /// `None` is never.
     at: Option<Instant>,
     timeout: Option<Duration>,
 }
 
 impl Deadline {
+    fn new(timeout: Option<Duration>) -> Self {
+        // A time beyond the clock's range is never.
+        let at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Self { at, timeout }
+    }
+
     /// Time left; `None` is no limit.
     fn left(&self) -> Result<Option<Duration>, InvokeError> {
         let Some(at) = self.at else { return Ok(None) };
@@ -43,8 +52,7 @@ impl Deadline {
     }
 
     fn passed(&self) -> InvokeError {
-        let timeout = self.timeout.unwrap_or_default();
-        deadline_passed(timeout)
+        deadline_passed(self.timeout.unwrap_or_default())
     }
 }
 
@@ -52,6 +60,35 @@ impl Deadline {
 pub(crate) fn deadline_passed(timeout: Duration) -> InvokeError {
     let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
     DeadlinePassed { timeout_ms }.into()
+}
+
+/// A call in the table. Dropping it, also by a panic in code of the user's, takes it out and passes
+/// on the duty to read that others may have counted on.
+struct InTable<'a> {
+    link: &'a Link,
+    id: u64,
+}
+
+impl<'a> InTable<'a> {
+    fn new(link: &'a Link, id: u64) -> Self {
+        link.calls.add_thread(id);
+        Self { link, id }
+    }
+}
+
+impl Drop for InTable<'_> {
+    fn drop(&mut self) {
+        self.link.calls.remove(self.id);
+        self.link.pass_on();
+    }
+}
+
+/// What a thread that leads found for its own call.
+enum Found<R> {
+    /// The answer, read where it lay.
+    Answer(R),
+    /// Nothing comes for now.
+    Nothing,
 }
 
 impl Link {
@@ -62,81 +99,56 @@ impl Link {
         timeout: Option<Duration>,
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
     ) -> Result<R, InvokeError> {
-        let deadline = Deadline { at: timeout.map(|t| Instant::now() + t), timeout };
+        let deadline = Deadline::new(timeout);
         let id = self.next_id();
         let mut read = Some(read);
-        if let Some(result) = self.call_alone(id, &mut message, &deadline, &mut read)? {
-            return Ok(result);
+        let result = self.call_with_id(id, &mut message, deadline, &mut read);
+        if matches!(result, Err(InvokeError::Deadline(_))) {
+            self.cancel(id);
         }
-        let ended = self.wait_in_table(id, &deadline, &mut read);
-        self.calls.remove(id);
-        // Others may have gone to sleep because this thread was there to read.
-        self.calls.wake_one_thread();
-        ended
+        result
     }
 
-    /// The short way: nobody else reads, so this thread does, from before it sends until its
-    /// answer is there. `None` if the call is now in the table and must be waited for there.
-    fn call_alone<R>(
+    fn call_with_id<R>(
         &self,
         id: u64,
         message: &mut Outgoing<'_, '_>,
-        deadline: &Deadline,
+        deadline: Deadline,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
-    ) -> Result<Option<R>, InvokeError> {
+    ) -> Result<R, InvokeError> {
         let head = message.head(id);
-        let free = self.try_lead().zip(self.sender.try_lock().ok());
+        let room = Room::new(Patience::SendTimeout, &self.limits, deadline.at);
+        let free = match self.try_lead() {
+            Some(lead) => try_lock(&self.sender).map(|sender| (lead, sender)),
+            None => None,
+        };
         let Some((mut lead, sender)) = free else {
             // Someone may read the answer before we look: enter the table first.
-            self.calls.add_thread(id);
-            let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-            let sent = self.send_message(
-                sender,
-                &head,
-                message.body_len,
-                &mut *message.fill,
-                Patience::SendTimeout,
-                None,
-            );
-            return match sent {
-                Ok(()) => Ok(None),
-                Err(e) => {
-                    self.calls.remove(id);
-                    Err(e.into())
-                }
-            };
+            let entry = InTable::new(self, id);
+            let sender = self.lock_sender();
+            self.send_message(sender, &head, message.body_len, &mut *message.fill, room, None)?;
+            return self.wait_in_table(&entry, deadline, read);
         };
+        // The short way: nobody else reads, so this thread does, from before it sends until its
+        // answer is there. It needs no entry in the table.
         lead.disarm();
-        let sent = self.send_message(
+        self.send_message(
             sender,
             &head,
             message.body_len,
             &mut *message.fill,
-            Patience::SendTimeout,
-            Some(&mut **lead),
-        );
-        if let Err(e) = sent {
-            self.leave(lead);
-            return Err(e.into());
-        }
-        let result = self.lead_for(id, &mut lead, deadline, read);
-        if matches!(result, Ok(None)) {
-            // About to sleep: others may lead meanwhile and read our answer.
-            self.calls.add_thread(id);
-        }
-        let parked = match &result {
-            Ok(None) => self.sleep_as_leader(id, lead, deadline),
-            _ => {
-                self.leave(lead);
-                Ok(())
+            room,
+            Some(&mut *lead),
+        )?;
+        match self.lead_for(id, &mut lead, deadline, read)? {
+            Found::Answer(result) => Ok(result),
+            Found::Nothing => {
+                // About to sleep: others may lead meanwhile and read our answer.
+                let entry = InTable::new(self, id);
+                self.sleep_as_leader(id, lead, deadline)?;
+                self.wait_in_table(&entry, deadline, read)
             }
-        };
-        if let Err(e) = parked {
-            self.calls.remove(id);
-            self.cancel(id);
-            return Err(e);
         }
-        result
     }
 
     /// Reads until the answer to `id` is there, or nothing comes any more for now.
@@ -144,9 +156,9 @@ impl Link {
         &self,
         id: u64,
         lead: &mut Lead<'_>,
-        deadline: &Deadline,
+        deadline: Deadline,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
-    ) -> Result<Option<R>, InvokeError> {
+    ) -> Result<Found<R>, InvokeError> {
         loop {
             let frame = match lead.poll() {
                 Ok(Some(frame)) => frame,
@@ -154,7 +166,7 @@ impl Link {
                     if lead.spin() {
                         continue;
                     }
-                    return Ok(None);
+                    return Ok(Found::Nothing);
                 }
                 Err(e) => return Err(InvokeError::OutcomeUnknown(self.end(e))),
             };
@@ -165,7 +177,7 @@ impl Link {
                 let answer = Answer::from_frame(frame, self.codec)
                     .map_err(InvokeError::OutcomeUnknown)?
                     .into_result()?;
-                return read(answer).map(Some);
+                return read(answer).map(Found::Answer);
             }
             self.hand_out(frame).map_err(|e| InvokeError::OutcomeUnknown(self.end(e)))?;
             // A peer that never stops talking must not keep us from our deadline.
@@ -177,10 +189,11 @@ impl Link {
     /// The long way: other threads use the connection too, or the answer takes its time.
     fn wait_in_table<R>(
         &self,
-        id: u64,
-        deadline: &Deadline,
+        entry: &InTable<'_>,
+        deadline: Deadline,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
     ) -> Result<R, InvokeError> {
+        let id = entry.id;
         loop {
             if let Some(ended) = self.calls.take_ended(id) {
                 let answer = match ended {
@@ -197,36 +210,26 @@ impl Link {
             if let Some(error) = self.over() {
                 return Err(InvokeError::OutcomeUnknown(error.clone()));
             }
-            let left = deadline.left().inspect_err(|_| self.cancel(id))?;
-            match self.try_lead() {
-                Some(mut lead) => {
-                    lead.disarm();
-                    // An answer may have come between the look above and the lead.
-                    if self.calls.has_ended(id) {
-                        self.leave(lead);
-                        continue;
-                    }
-                    match self.lead_for(id, &mut lead, deadline, read) {
-                        Ok(None) if self.sleeping_leaders.load(Ordering::SeqCst) == 0 => {
-                            self.sleep_as_leader(id, lead, deadline)
-                                .inspect_err(|_| self.cancel(id))?;
-                        }
-                        Ok(None) => {
-                            // One sleeper at the transport is enough; it wakes us with our answer.
-                            self.leave(lead);
-                            park(left);
-                        }
-                        Ok(Some(result)) => {
-                            self.leave(lead);
-                            return Ok(result);
-                        }
-                        Err(e) => {
-                            self.leave(lead);
-                            return Err(e);
-                        }
-                    }
+            let left = deadline.left()?;
+            let Some(mut lead) = self.try_lead() else {
+                park(left);
+                continue;
+            };
+            lead.disarm();
+            // An answer may have come between the look above and the lead.
+            if self.calls.has_ended(id) {
+                continue;
+            }
+            match self.lead_for(id, &mut lead, deadline, read)? {
+                Found::Answer(result) => return Ok(result),
+                Found::Nothing if self.sleeping_leaders.load(Ordering::SeqCst) == 0 => {
+                    self.sleep_as_leader(id, lead, deadline)?;
                 }
-                None => park(left),
+                Found::Nothing => {
+                    // One sleeper at the transport is enough; it wakes us with our answer.
+                    drop(lead);
+                    park(left);
+                }
             }
         }
     }
@@ -236,29 +239,21 @@ impl Link {
         &self,
         id: u64,
         mut lead: Lead<'_>,
-        deadline: &Deadline,
+        deadline: Deadline,
     ) -> Result<(), InvokeError> {
-        let timeout = match deadline.left() {
-            Ok(left) => left,
-            Err(e) => {
-                self.leave(lead);
-                return Err(e);
-            }
-        };
+        let timeout = deadline.left()?;
         let kicks = self.signal.kicks();
-        let Some(ticket) = lead.arm() else {
-            self.leave(lead);
-            return Ok(());
-        };
+        let Some(ticket) = lead.arm() else { return Ok(()) };
         self.sleeping_leaders.fetch_add(1, Ordering::SeqCst);
-        drop(lead);
+        lead.release();
         // The runner may have held our answer in its hands when we looked at the link.
         if self.over().is_none() && !self.calls.has_ended(id) {
             self.signal.wait(WaitFor { kicks, data: Some(ticket), room: None, timeout });
         }
-        // PAIRS WITH the load in `wait_in_table` and `Calls::add_thread`: a thread that parked because
+        // PAIRS WITH the loads in `wait_in_table` and `Link::pass_on`: a thread that parked because
         // it saw us here is seen by us when we look for one to wake.
         self.sleeping_leaders.fetch_sub(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         Ok(())
     }
 }

@@ -5,34 +5,45 @@
 //! not a reply belongs to the *runner* (`runner.rs`), one thread per connection: always there on a
 //! server, started on a client by the first listener or awaited call.
 //!
-//! Locks are taken in this order: sender, receiver, everything else. The receiver is only ever
-//! *tried*, and whoever holds it only tries the sender, so no two threads wait for each other.
-//! No lock is held while a listener or a handler runs.
+//! Rules that keep it alive:
+//!
+//! - The receiver is only ever *tried*, and whoever holds it only tries the sender. So no two
+//!   threads wait for each other's half.
+//! - Whoever stops leading passes the duty on (`Lead`'s drop, `Link::pass_on`) or sleeps at the
+//!   transport with the peer told to ring.
+//! - Whoever waits for room reads meanwhile, so two full sides do not wait for each other.
+//! - No lock is held while a listener or a handler runs.
 
 mod calls;
 mod lead;
+mod room;
 mod runner;
+mod stand_in;
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak,
+};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::Reply;
-use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::error::codes;
-use tramline_core::peer::{Fill, Patience, Port, send_bytes};
+use tramline_core::peer::{Fill, Later, Patience, Port, send_bytes};
 use tramline_core::session::{Agreement, Goodbye};
-use tramline_core::transport::{Receiver, Sender, Signal, WaitFor, Written};
-use tramline_core::{FrameWriter, Halves, Limits, LinkError, PeerFault, SendError};
+use tramline_core::transport::{Receiver, Sender, Signal, Written};
+use tramline_core::{Frame, FrameWriter, Halves, Limits, LinkError, PeerFault, SendError};
 
 use self::calls::Calls;
 pub(crate) use self::calls::Ended;
 pub(crate) use self::lead::{Outgoing, deadline_passed};
+use self::room::Room;
 pub(crate) use self::runner::Service;
 
 /// The runner is at work, or about to look for work.
@@ -43,6 +54,14 @@ const ASLEEP_ON_DATA: u8 = 1;
 const ASLEEP_ON_KICK: u8 = 2;
 /// There is no runner.
 const ABSENT: u8 = 3;
+
+/// What a queued message costs beside its bytes. A choice: the size of its handle, doubled.
+const QUEUED_OVERHEAD: usize = 64;
+/// Messages read in one go by a thread that has something else to do. A choice: keeps its own
+/// deadline within microseconds of the mark.
+const DRAIN_AT_ONCE: usize = 64;
+/// How long an ordinary close may wait to say goodbye to a peer that does not read.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What happened on one connection, for people.
 #[derive(Debug, Default)]
@@ -61,11 +80,18 @@ struct Inbox {
     bytes: usize,
 }
 
+type SenderGuard<'a> = MutexGuard<'a, Box<dyn Sender>>;
+
 pub(crate) struct Link {
+    me: Weak<Link>,
     codec: AnyCodec,
     max_send_len: usize,
     limits: Limits,
     sender: Mutex<Box<dyn Sender>>,
+    /// The thread that has the sender waits for room.
+    waiting_for_room: AtomicBool,
+    /// The last message was given up after its first part: nothing may follow it.
+    half_sent: AtomicBool,
     receiver: Mutex<Box<dyn Receiver>>,
     signal: Box<dyn Signal>,
     calls: Calls,
@@ -75,27 +101,33 @@ pub(crate) struct Link {
     inbox_drained: Condvar,
     runner: AtomicU8,
     runner_thread: OnceLock<ThreadId>,
-    /// Threads that lead and sleep at the transport; at most one should.
+    /// The runner is in code of the user's.
+    runner_busy: AtomicBool,
+    standing_in: AtomicBool,
+    /// Threads that lead and sleep at the transport.
     sleeping_leaders: AtomicUsize,
-    in_flight: AtomicUsize,
+    /// Threads that could not lead and want to be kicked when they might.
+    kick_waiters: AtomicUsize,
+    calls_in_flight: AtomicUsize,
+    bytes_in_flight: AtomicUsize,
     peer_listens: RwLock<HashSet<Box<str>>>,
     said_goodbye: AtomicBool,
+    /// This side is ending the link: nobody else sends any more.
+    closing: AtomicBool,
     over: OnceLock<LinkError>,
     pub(crate) counts: Counts,
 }
 
-type Lead<'a> = MutexGuard<'a, Box<dyn Receiver>>;
-
-/// The receiver, lent by whoever leads.
-type Held<'a> = &'a mut (dyn Receiver + 'static);
-
 impl Link {
     pub(crate) fn new(halves: Halves, agreement: Agreement, limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             codec: agreement.codec,
             max_send_len: agreement.max_send_len,
             limits,
             sender: Mutex::new(halves.sender),
+            waiting_for_room: AtomicBool::new(false),
+            half_sent: AtomicBool::new(false),
             receiver: Mutex::new(halves.receiver),
             signal: halves.signal,
             calls: Calls::default(),
@@ -104,12 +136,17 @@ impl Link {
             inbox_drained: Condvar::new(),
             runner: AtomicU8::new(ABSENT),
             runner_thread: OnceLock::new(),
+            runner_busy: AtomicBool::new(false),
+            standing_in: AtomicBool::new(false),
             sleeping_leaders: AtomicUsize::new(0),
-            in_flight: AtomicUsize::new(0),
+            kick_waiters: AtomicUsize::new(0),
+            calls_in_flight: AtomicUsize::new(0),
+            bytes_in_flight: AtomicUsize::new(0),
             peer_listens: RwLock::new(
                 agreement.listens.into_iter().map(String::into_boxed_str).collect(),
             ),
             said_goodbye: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             over: OnceLock::new(),
             counts: Counts::default(),
         })
@@ -125,7 +162,11 @@ impl Link {
     }
 
     fn check(&self) -> Result<(), LinkError> {
-        self.over().map_or(Ok(()), |error| Err(error.clone()))
+        match self.over() {
+            Some(error) => Err(error.clone()),
+            None if self.closing.load(Ordering::Relaxed) => Err(LinkError::Closed),
+            None => Ok(()),
+        }
     }
 
     /// A number no other call of this connection has.
@@ -134,20 +175,26 @@ impl Link {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The receiver, unless another thread has it.
     fn try_lead(&self) -> Option<Lead<'_>> {
-        match self.receiver.try_lock() {
-            Ok(lead) => Some(lead),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        }
+        try_lock(&self.receiver).map(|receiver| Lead { link: self, receiver: Some(receiver) })
     }
 
-    /// The sender, unless another thread keeps it for longer than one message takes.
-    fn try_sender(&self) -> Option<MutexGuard<'_, Box<dyn Sender>>> {
-        (0..100).find_map(|_| {
-            std::hint::spin_loop();
-            self.sender.try_lock().ok()
-        })
+    fn lock_sender(&self) -> SenderGuard<'_> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sender, unless the thread that has it waits for room.
+    fn try_sender(&self) -> Option<SenderGuard<'_>> {
+        loop {
+            if let Some(sender) = try_lock(&self.sender) {
+                return Some(sender);
+            }
+            if self.waiting_for_room.load(Ordering::Relaxed) || self.over().is_some() {
+                return None;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Ends the link on this side. The first reason stays.
@@ -160,38 +207,69 @@ impl Link {
         self.signal.close();
         self.calls.end_all(&error);
         self.signal.kick();
+        // Whoever looked at `over` before it was set is asleep by now, or holds this lock.
+        drop(self.inbox.lock());
         self.inbox_drained.notify_all();
         error
     }
 
-    /// Says goodbye if there is room for it, then ends the link.
-    pub(crate) fn close(&self, code: &str, reason: LinkError) {
-        if self.over().is_none()
-            && let Ok(mut sender) = self.sender.try_lock()
+    /// Says goodbye if the peer takes it, then ends the link.
+    pub(crate) fn close(&self, reason: LinkError) {
+        if self.over().is_some() || self.closing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // Senders that wait for room let go of the sender now.
+        self.signal.kick();
+        let mut sender = self.lock_sender();
+        if !self.half_sent.load(Ordering::Relaxed) {
+            let goodbye = Goodbye::new(codes::CLOSED, "").to_frame();
+            let mut room = Room::until(GOODBYE_TIMEOUT);
+            while self.over().is_none() {
+                match sender.claim(goodbye.len()) {
+                    Ok(slot) => {
+                        put_whole(slot, &goodbye);
+                        sender.commit(goodbye.len());
+                        let _ = sender.flush();
+                        break;
+                    }
+                    Err(SendError::Full) => {
+                        if self.wait_for_room(&mut **sender, &mut room, None).is_err() {
+                            break;
+                        }
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
+        drop(sender);
+        self.end(reason);
+    }
+
+    /// Ends the link because the peer broke a rule; tells it so if that needs no waiting.
+    fn fault(&self, fault: PeerFault) -> LinkError {
+        if let Some(mut sender) = try_lock(&self.sender)
+            && !self.half_sent.load(Ordering::Relaxed)
         {
-            let goodbye = Goodbye::new(code, "").to_frame();
-            if let Ok(slot) = sender.claim(goodbye.len())
-                && let Some(slot) = slot.get_mut(..goodbye.len())
-            {
-                slot.copy_from_slice(&goodbye);
+            let goodbye = Goodbye::new(fault.code(), "").to_frame();
+            if let Ok(slot) = sender.claim(goodbye.len()) {
+                put_whole(slot, &goodbye);
                 sender.commit(goodbye.len());
                 let _ = sender.flush();
             }
         }
-        self.end(reason);
+        self.end(fault.into())
     }
 
     /// Sends one message. `lead` is the receiver if the caller holds it.
     fn send_message(
         &self,
-        mut sender: MutexGuard<'_, Box<dyn Sender>>,
+        mut sender: SenderGuard<'_>,
         head: &Head<'_>,
         body_len: usize,
         fill: Fill<'_>,
-        patience: Patience,
+        mut room: Room,
         mut lead: Option<Held<'_>>,
     ) -> Result<(), SendError> {
-        let mut room = Room { deadline: None, patience };
         // An honest caller's guess is below the limit; a wrong one only costs a retry.
         let min_len = head.len() + body_len.min(self.max_send_len);
         loop {
@@ -202,7 +280,7 @@ impl Link {
                     self.wait_for_room(&mut **sender, &mut room, lead.as_deref_mut())?;
                     continue;
                 }
-                Err(e) => return Err(self.send_failed(e)),
+                Err(e) => return Err(self.send_failed(e, lead)),
             };
             let mut writer = FrameWriter::new(slot, self.max_send_len);
             let written = writer
@@ -219,7 +297,9 @@ impl Link {
             return match writer.finish() {
                 Written::InPlace { len } => {
                     sender.commit(len);
-                    sender.flush().map_err(|e| self.end(e).into())
+                    // The peer may have seen it whatever `flush` says; whoever reads finds the end.
+                    let _ = sender.flush();
+                    Ok(())
                 }
                 Written::Spilled { bytes } => {
                     self.send_spilled(&mut **sender, &bytes, &mut room, lead)
@@ -235,125 +315,153 @@ impl Link {
         room: &mut Room,
         mut lead: Option<Held<'_>>,
     ) -> Result<(), SendError> {
+        if room.patience() == Patience::None && !sender.fits(bytes.len()) {
+            return Err(SendError::Full);
+        }
         let mut sent = 0;
         loop {
-            self.check()?;
-            match sender.send_part(bytes, &mut sent) {
-                Ok(()) => return sender.flush().map_err(|e| self.end(e).into()),
-                Err(SendError::Full) => {
-                    if sent > 0 {
-                        // Half a message is out: it must be finished, or the link is of no use.
-                        room.patience = Patience::SendTimeout;
-                    }
-                    match self.wait_for_room(sender, room, lead.as_deref_mut()) {
-                        Err(SendError::Full) if sent > 0 => {
-                            let stalled_ms = self.limits.send_timeout_ms;
-                            return Err(self.end(LinkError::Stalled { stalled_ms }).into());
-                        }
-                        other => other?,
-                    }
+            let before = sent;
+            let outcome = match sender.send_part(bytes, &mut sent) {
+                Ok(()) => {
+                    let _ = sender.flush();
+                    return Ok(());
                 }
-                Err(e) => return Err(self.send_failed(e)),
+                Err(SendError::Full) => {
+                    if sent > before {
+                        // A peer that reads, however slowly, is not stalled.
+                        room.restart();
+                    }
+                    self.check()
+                        .map_err(SendError::from)
+                        .and_then(|()| self.wait_for_room(sender, room, lead.as_deref_mut()))
+                }
+                Err(e) => Err(self.send_failed(e, lead.as_deref_mut())),
+            };
+            match outcome {
+                Ok(()) => {}
+                Err(e) if sent == 0 => return Err(e),
+                Err(e) => {
+                    self.half_sent.store(true, Ordering::Relaxed);
+                    return Err(match e {
+                        SendError::Full => {
+                            let stalled_ms = self.limits.send_timeout_ms;
+                            self.end(LinkError::Stalled { stalled_ms }).into()
+                        }
+                        e => e,
+                    });
+                }
             }
         }
     }
 
-    /// A transport that cannot send may still hold messages that came before the end; the reader
-    /// finds out why. Without a reader the sender's word is the last.
-    fn send_failed(&self, error: SendError) -> SendError {
-        match error {
-            SendError::Link(e) => {
-                let error = match self.try_lead() {
-                    Some(mut lead) => self.drain(&mut **lead).err().unwrap_or(e),
-                    None => e,
-                };
-                self.end(error).into()
-            }
-            other => other,
-        }
-    }
-
-    /// Sleeps until there is room. Meanwhile it reads, for the peer may be waiting for room too.
-    fn wait_for_room(
-        &self,
-        sender: &mut dyn Sender,
-        room: &mut Room,
-        held: Option<Held<'_>>,
-    ) -> Result<(), SendError> {
-        let timeout = match room.patience {
-            Patience::None => return Err(SendError::Full),
-            Patience::SendTimeout => room.remaining(self.limits.send_timeout_ms)?,
-        };
-        let kicks = self.signal.kicks();
+    /// A transport that cannot send may still hold messages that came before the end: they are
+    /// handed out first. If another thread leads, it will meet the end behind them.
+    fn send_failed(&self, error: SendError, held: Option<Held<'_>>) -> SendError {
+        let SendError::Link(error) = error else { return error };
         let mut own = if held.is_some() { None } else { self.try_lead() };
-        let receiver: Option<Held<'_>> = match (held, &mut own) {
+        let receiver = match (held, &mut own) {
             (Some(held), _) => Some(held),
-            (None, Some(lead)) => Some(&mut ***lead),
+            (None, Some(lead)) => Some(&mut **lead),
             (None, None) => None,
         };
-        let mut data = None;
-        if let Some(receiver) = receiver
-            && !self.inbox_full()
-        {
-            if let Err(e) = self.drain(receiver) {
-                return Err(self.end(e).into());
-            }
-            data = receiver.arm();
-            if data.is_none() {
-                if let Some(lead) = own {
-                    self.leave(lead);
+        let Some(receiver) = receiver else { return error.into() };
+        let mut error = error;
+        // The peer is gone, so this ends; a peer that only says so is not listened to for ever.
+        for _ in 0..10_000 {
+            match self.drain(receiver, self.limits.max_queued_len) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) => {
+                    error = e;
+                    break;
                 }
-                return Ok(());
             }
         }
-        if let Some(ticket) = sender.arm() {
-            self.signal.wait(WaitFor { kicks, data, room: Some(ticket), timeout: Some(timeout) });
-        }
-        sender.disarm();
-        if let Some(lead) = own {
-            self.leave(lead);
-        }
-        self.check().map_err(Into::into)
+        drop(own);
+        self.end(error).into()
     }
 
-    /// Reads whatever is there and hands it out.
-    fn drain(&self, receiver: Held<'_>) -> Result<(), LinkError> {
-        while !self.inbox_full() {
+    /// Reads a few messages and hands them out, unless `limit` bytes wait for the runner; how many.
+    fn drain(&self, receiver: Held<'_>, limit: usize) -> Result<usize, LinkError> {
+        for count in 0..DRAIN_AT_ONCE {
+            if self.inbox_bytes() >= limit {
+                return Ok(count);
+            }
             match receiver.poll()? {
                 Some(frame) => self.hand_out(frame)?,
-                None => break,
+                None => return Ok(count),
             }
+        }
+        Ok(DRAIN_AT_ONCE)
+    }
+
+    /// Hands out a message that another thread than the runner has read: replies to those who wait,
+    /// everything else to the runner.
+    fn hand_out(&self, frame: Frame<'_>) -> Result<(), LinkError> {
+        let message = Envelope::parse(frame.bytes()).map_err(|e| self.fault(e))?;
+        let Head { kind, id, .. } = message.head;
+        match kind {
+            Kind::Response | Kind::Error => {
+                if !self.calls.answer(id, || frame.take()) {
+                    self.counts.late_replies.fetch_add(1, Ordering::Relaxed);
+                } else if self.sleeping_leaders.load(Ordering::Relaxed) != 0 {
+                    // The caller may sleep at the transport, where `answer` does not reach it. It
+                    // counted itself before it looked into the table, and the table's lock orders
+                    // the two.
+                    self.signal.kick();
+                }
+            }
+            Kind::Goodbye => self.said_goodbye.store(true, Ordering::Relaxed),
+            _ => self.put_into_inbox(frame.take()),
         }
         Ok(())
     }
 
-    fn inbox_full(&self) -> bool {
-        let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        inbox.bytes >= self.limits.max_queued_len
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the receiver back and sees to it that somebody reads on.
-    fn leave(&self, mut lead: Lead<'_>) {
-        let sleepers = self.sleeping_leaders.load(Ordering::Relaxed) != 0;
-        // Whoever sleeps at the transport must hear the peer's bell from now on.
-        let runner = self.runner.load(Ordering::Relaxed) != ABSENT;
-        let data_left = (sleepers || runner) && lead.arm().is_none();
-        drop(lead);
-        // PAIRS WITH `Calls::add_thread` and with the fence in `Link::run`: a thread that failed to
-        // get the receiver before the drop above is seen below.
+    fn inbox_bytes(&self) -> usize {
+        self.inbox().bytes
+    }
+
+    fn inbox_is_empty(&self) -> bool {
+        self.inbox().queue.is_empty()
+    }
+
+    fn put_into_inbox(&self, message: Bytes) {
+        let mut inbox = self.inbox();
+        inbox.bytes += message.len() + QUEUED_OVERHEAD;
+        inbox.queue.push_back(message);
+        drop(inbox);
+        // PAIRS WITH the fence in `Link::sleep`: either the runner sees the message, or we see that
+        // it sleeps.
         fence(Ordering::SeqCst);
-        if !sleepers {
-            self.calls.wake_one_thread();
-        }
-        if data_left || self.runner.load(Ordering::Relaxed) == ASLEEP_ON_KICK {
+        if matches!(self.runner.load(Ordering::Relaxed), ASLEEP_ON_DATA | ASLEEP_ON_KICK) {
             self.signal.kick();
         }
     }
 
+    fn take_from_inbox(&self) -> Option<Bytes> {
+        let max = self.limits.max_queued_len;
+        let mut inbox = self.inbox();
+        let message = inbox.queue.pop_front()?;
+        let was_full = inbox.bytes >= max;
+        inbox.bytes -= message.len() + QUEUED_OVERHEAD;
+        let has_room = inbox.bytes < max;
+        drop(inbox);
+        if was_full && has_room {
+            self.inbox_drained.notify_all();
+            // A thread that waits for room may read again.
+            self.signal.kick();
+        }
+        Some(message)
+    }
+
     /// Waits until the runner has taken enough out of the inbox.
     fn make_inbox_room(&self) -> Result<(), LinkError> {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let max = self.limits.max_queued_len;
+        let mut inbox = self.inbox();
         if inbox.bytes < max {
             return Ok(());
         }
@@ -371,11 +479,27 @@ impl Link {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
             if inbox.bytes < max || self.over().is_some() {
+                drop(inbox);
                 return self.check();
             }
         }
         drop(inbox);
         Err(self.end(LinkError::Stalled { stalled_ms: self.limits.send_timeout_ms }))
+    }
+
+    /// Called by a thread that will not lead any more: somebody else may have counted on it.
+    fn pass_on(&self) {
+        // PAIRS WITH `Calls::add_thread` and the fence in `Link::sleep`: whoever went to sleep
+        // because of us is seen below.
+        fence(Ordering::SeqCst);
+        if self.sleeping_leaders.load(Ordering::SeqCst) == 0 {
+            self.calls.wake_one_thread();
+        }
+        if self.runner.load(Ordering::Relaxed) == ASLEEP_ON_KICK
+            || self.kick_waiters.load(Ordering::Relaxed) != 0
+        {
+            self.signal.kick();
+        }
     }
 
     /// Tells the peer that a call's answer is of no use any more. Best effort.
@@ -396,51 +520,6 @@ impl Link {
         let fill: Fill<'_> = &mut |out| args.encode(self.codec, out);
         self.send(&head, args.len_hint(), fill, Patience::None)
     }
-
-    /// Sends a call whose body is encoded already; waits for room.
-    pub(crate) fn send_encoded_call(
-        &self,
-        kind: Kind,
-        body: BodyKind,
-        id: u64,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<(), SendError> {
-        let head = Head { kind, body, id, name };
-        send_bytes(self, &head, bytes, Patience::SendTimeout)
-    }
-
-    /// Sends a message without an id whose structured body is encoded already; waits for room.
-    pub(crate) fn send_encoded(
-        &self,
-        kind: Kind,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<(), SendError> {
-        self.send_encoded_call(kind, BodyKind::Structured, 0, name, bytes)
-    }
-
-    fn fault(&self, fault: PeerFault) -> LinkError {
-        self.close("peer-fault", fault.clone().into());
-        fault.into()
-    }
-}
-
-/// How long one message may still wait for room.
-struct Room {
-    deadline: Option<Instant>,
-    patience: Patience,
-}
-
-impl Room {
-    fn remaining(&mut self, timeout_ms: u64) -> Result<Duration, SendError> {
-        let now = Instant::now();
-        let deadline = *self.deadline.get_or_insert(now + Duration::from_millis(timeout_ms));
-        match deadline.checked_duration_since(now) {
-            Some(left) if !left.is_zero() => Ok(left),
-            _ => Err(SendError::Full),
-        }
-    }
 }
 
 impl Port for Link {
@@ -452,11 +531,25 @@ impl Port for Link {
         patience: Patience,
     ) -> Result<(), SendError> {
         let sender = match patience {
-            Patience::SendTimeout => self.sender.lock().unwrap_or_else(PoisonError::into_inner),
+            Patience::SendTimeout => self.lock_sender(),
             // Another thread may hold the sender while it waits for room.
             Patience::None => self.try_sender().ok_or(SendError::Full)?,
         };
-        self.send_message(sender, head, body_len, fill, patience, None)
+        let room = Room::new(patience, &self.limits, None);
+        self.send_message(sender, head, body_len, fill, room, None)
+    }
+
+    fn send_later(&self, message: Later) {
+        let Some(link) = self.me.upgrade() else { return };
+        blocking::unblock(move || {
+            let Later { kind, body_kind, id, name, body } = message;
+            let head = Head { kind, body: body_kind, id, name };
+            if let Err(SendError::Full) = send_bytes(&*link, &head, &body, Patience::SendTimeout) {
+                // An answer cannot be dropped: the caller would wait for ever.
+                link.close(LinkError::Stalled { stalled_ms: link.limits.send_timeout_ms });
+            }
+        })
+        .detach();
     }
 
     fn peer_listens(&self, event: &str) -> bool {
@@ -465,7 +558,7 @@ impl Port for Link {
     }
 
     fn close(&self, reason: LinkError) {
-        Link::close(self, codes::CLOSED, reason);
+        Link::close(self, reason);
     }
 }
 
@@ -473,4 +566,82 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("codec", &self.codec).field("over", &self.over).finish()
     }
+}
+
+/// The receiver, lent by whoever leads.
+type Held<'a> = &'a mut (dyn Receiver + 'static);
+
+/// The receiver, held. Dropping it passes the duty to read on.
+struct Lead<'a> {
+    link: &'a Link,
+    receiver: Option<MutexGuard<'a, Box<dyn Receiver>>>,
+}
+
+impl Lead<'_> {
+    /// Gives the receiver back to a sleep at the transport: the peer has been told to ring.
+    fn release(mut self) {
+        self.receiver = None;
+    }
+
+    /// Gives the receiver back for the runner, which will look at the link again by itself.
+    fn step_aside(mut self) {
+        let link = self.link;
+        // Polling takes the bell away from those who sleep at the transport: give it back.
+        let unheard = link.sleeping_leaders.load(Ordering::SeqCst) != 0 && self.arm().is_none();
+        self.receiver = None;
+        link.pass_on();
+        if unheard {
+            link.signal.kick();
+        }
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let Some(mut receiver) = self.receiver.take() else { return };
+        let link = self.link;
+        let someone_sleeps = link.sleeping_leaders.load(Ordering::SeqCst) != 0
+            || link.runner.load(Ordering::Relaxed) != ABSENT;
+        // Whoever sleeps at the transport must hear the peer's bell from now on.
+        let unheard = someone_sleeps && receiver.arm().is_none();
+        drop(receiver);
+        link.pass_on();
+        if unheard {
+            link.signal.kick();
+        }
+    }
+}
+
+impl Deref for Lead<'_> {
+    type Target = dyn Receiver;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.receiver {
+            Some(receiver) => &***receiver,
+            None => unreachable!("the receiver is given back by value only"),
+        }
+    }
+}
+
+impl DerefMut for Lead<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match &mut self.receiver {
+            Some(receiver) => &mut ***receiver,
+            None => unreachable!("the receiver is given back by value only"),
+        }
+    }
+}
+
+/// The lock, unless another thread has it. A panic under it has left nothing half done.
+fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+fn put_whole(slot: &mut [u8], frame: &[u8]) {
+    // A claim has at least the length that was asked for.
+    slot[..frame.len()].copy_from_slice(frame);
 }

@@ -1,7 +1,7 @@
 //! The runner: one thread per connection that handles what is not a reply.
 
 use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -9,12 +9,12 @@ use tramline_core::command::{Call, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::events::{Event, Listeners};
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
-use tramline_core::peer::{Patience, Peer, Port, send_bytes};
+use tramline_core::peer::{Patience, Peer, send_bytes};
 use tramline_core::router::{self, Router};
 use tramline_core::transport::WaitFor;
-use tramline_core::{Frame, LinkError, PeerFault};
+use tramline_core::{LinkError, PeerFault};
 
-use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Link};
+use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Link, try_lock};
 use crate::executor::Executor;
 
 /// What this side does for its peers.
@@ -22,6 +22,8 @@ pub(crate) struct Service {
     pub(crate) router: Router,
     pub(crate) listeners: Listeners,
     pub(crate) executor: Executor,
+    /// Orders a look at the listeners and the message that follows from it.
+    pub(crate) subscriptions: Mutex<()>,
     /// A client lets the server emit whatever the client listens to; a server asks its
     /// capabilities.
     pub(crate) gate_events: bool,
@@ -46,9 +48,10 @@ impl Link {
 
     /// Adds a call that a future waits for; [`claim_runner`](Self::claim_runner) must have seen to
     /// a runner.
-    pub(crate) fn add_task(&self, deadline: Option<Instant>) -> u64 {
+    pub(crate) fn add_task(self: &Arc<Self>, deadline: Option<Instant>) -> u64 {
         let id = self.next_id();
         self.calls.add_task(id, deadline);
+        self.task_added();
         id
     }
 
@@ -65,57 +68,79 @@ impl Link {
         let _ = self.runner_thread.set(std::thread::current().id());
         let mut current = BytesMut::new();
         loop {
-            while let Some(message) = self.take_from_inbox() {
+            // Read first: whatever happens from now on ends the sleeps below.
+            let kicks = self.signal.kicks();
+            let over = self.over().cloned();
+            while self.may_start_calls()
+                && let Some(message) = self.take_from_inbox()
+            {
+                self.runner_busy.store(true, Ordering::Relaxed);
+                // PAIRS WITH the fence in `task_added`.
+                fence(Ordering::SeqCst);
                 self.handle(&message, Some(&message), peer, service);
             }
-            if let Some(error) = self.over() {
-                return error.clone();
+            if let Some(error) = over {
+                return error;
             }
             let deadline = self.calls.end_overdue(Instant::now);
-            let kicks = self.signal.kicks();
-            if self.in_flight.load(Ordering::Relaxed) >= self.limits.max_calls_in_flight {
-                self.sleep(
-                    ASLEEP_ON_KICK,
-                    WaitFor { kicks, ..WaitFor::default() },
-                    deadline,
-                    || self.in_flight.load(Ordering::Relaxed) >= self.limits.max_calls_in_flight,
-                );
+            let wait = WaitFor { kicks, ..WaitFor::default() };
+            if !self.may_start_calls() {
+                self.sleep(ASLEEP_ON_KICK, wait, deadline, || !self.may_start_calls());
                 continue;
             }
             let Some(mut lead) = self.try_lead() else {
-                // A caller leads. It kicks us when it leaves, or when it has read something for us.
-                let wait = WaitFor { kicks, ..WaitFor::default() };
-                self.sleep(ASLEEP_ON_KICK, wait, deadline, || self.try_lead().is_none());
+                // Another thread leads. It kicks us when it leaves, or when it has read something
+                // for us.
+                self.sleep(ASLEEP_ON_KICK, wait, deadline, || {
+                    self.inbox_is_empty() && try_lock(&self.receiver).is_none()
+                });
                 continue;
             };
-            if self.inbox_len() != 0 {
+            if !self.inbox_is_empty() {
+                lead.step_aside();
                 continue;
             }
             lead.disarm();
             match lead.poll() {
+                Ok(Some(frame)) if is_for_callers(frame.bytes()) => {
+                    // Handed out before anyone else can lead and meet the end of the link.
+                    let handed_out = self.hand_out(frame);
+                    lead.step_aside();
+                    if let Err(e) = handed_out {
+                        self.end(e);
+                    }
+                }
                 Ok(Some(frame)) => {
                     frame.swap(&mut current);
-                    drop(lead);
+                    self.runner_busy.store(true, Ordering::Relaxed);
                     // What follows may take its time: a thread that waits for its reply reads on.
-                    fence(Ordering::SeqCst);
-                    self.calls.wake_one_thread();
+                    // The fence in there PAIRS WITH the one in `task_added`, too.
+                    lead.step_aside();
                     self.handle(&current, None, peer, service);
-                    continue;
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    if !lead.spin()
+                        && let Some(ticket) = lead.arm()
+                    {
+                        lead.release();
+                        let wait = WaitFor { data: Some(ticket), ..wait };
+                        self.sleep(ASLEEP_ON_DATA, wait, deadline, || self.inbox_is_empty());
+                    } else {
+                        lead.step_aside();
+                    }
+                }
                 Err(e) => {
-                    drop(lead);
-                    return self.end(e);
+                    lead.step_aside();
+                    self.end(e);
                 }
-            }
-            if !lead.spin()
-                && let Some(ticket) = lead.arm()
-            {
-                drop(lead);
-                let wait = WaitFor { kicks, data: Some(ticket), ..WaitFor::default() };
-                self.sleep(ASLEEP_ON_DATA, wait, deadline, || self.inbox_len() == 0);
             }
         }
+    }
+
+    /// Whether this connection may have one more call at work.
+    fn may_start_calls(&self) -> bool {
+        self.calls_in_flight.load(Ordering::SeqCst) < self.limits.max_calls_in_flight
+            && self.bytes_in_flight.load(Ordering::SeqCst) < self.limits.max_queued_len
     }
 
     /// Sleeps if `still` holds after everyone can see that we are about to.
@@ -127,7 +152,7 @@ impl Link {
         still: impl FnOnce() -> bool,
     ) {
         self.runner.store(state, Ordering::SeqCst);
-        // PAIRS WITH the fence in `Link::leave` and the kick in `Link::put_into_inbox`.
+        // PAIRS WITH the fences in `Link::pass_on` and `Link::put_into_inbox`.
         fence(Ordering::SeqCst);
         if still() && self.over().is_none() {
             wait.timeout = deadline.map(|d| d.saturating_duration_since(Instant::now()));
@@ -136,58 +161,26 @@ impl Link {
         self.runner.store(AWAKE, Ordering::SeqCst);
     }
 
-    fn inbox_len(&self) -> usize {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).queue.len()
-    }
-
-    fn take_from_inbox(&self) -> Option<Bytes> {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let message = inbox.queue.pop_front()?;
-        inbox.bytes -= message.len();
-        let room = inbox.bytes < self.limits.max_queued_len;
-        drop(inbox);
-        if room {
-            self.inbox_drained.notify_all();
-        }
-        Some(message)
-    }
-
-    fn put_into_inbox(&self, message: Bytes) {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        inbox.bytes += message.len();
-        inbox.queue.push_back(message);
-        drop(inbox);
-        fence(Ordering::SeqCst);
-        if matches!(self.runner.load(Ordering::Relaxed), ASLEEP_ON_DATA | ASLEEP_ON_KICK) {
-            self.signal.kick();
-        }
-    }
-
-    /// Hands out a message that another thread than the runner has read: replies to those who wait,
-    /// everything else to the runner.
-    pub(super) fn hand_out(&self, frame: Frame<'_>) -> Result<(), LinkError> {
-        let message = Envelope::parse(frame.bytes()).map_err(|e| self.fault(e))?;
-        let Head { kind, id, .. } = message.head;
-        match kind {
-            Kind::Response | Kind::Error => self.hand_out_reply(id, || frame.take()),
-            Kind::Goodbye => self.said_goodbye.store(true, Ordering::Relaxed),
-            _ => self.put_into_inbox(frame.take()),
-        }
-        Ok(())
-    }
-
-    fn hand_out_reply(&self, id: u64, message: impl FnOnce() -> Bytes) {
-        if !self.calls.answer(id, message) {
-            self.counts.late_replies.fetch_add(1, Ordering::Relaxed);
-        } else if self.sleeping_leaders.load(Ordering::Relaxed) != 0 {
-            // The caller may sleep at the transport, where `answer` does not reach it. It counted
-            // itself before it looked into the table, and the table's lock orders the two.
-            self.signal.kick();
-        }
-    }
-
-    /// Handles one message. `owned` is the same message if it may be kept without a copy.
+    /// Handles one message, after `runner_busy` was set and a fence was passed. `owned` is the same
+    /// message if it may be kept without a copy.
     fn handle(
+        self: &Arc<Self>,
+        bytes: &[u8],
+        owned: Option<&Bytes>,
+        peer: &Peer,
+        service: &Arc<Service>,
+    ) {
+        if self.calls.has_tasks() {
+            self.stand_in();
+        }
+        self.handle_message(bytes, owned, peer, service);
+        self.runner_busy.store(false, Ordering::Relaxed);
+        if self.standing_in.load(Ordering::Relaxed) {
+            self.signal.kick();
+        }
+    }
+
+    fn handle_message(
         self: &Arc<Self>,
         bytes: &[u8],
         owned: Option<&Bytes>,
@@ -205,17 +198,14 @@ impl Link {
         let Head { kind, id, name, body } = message.head;
         match kind {
             Kind::Request => self.handle_request(&message, keep, peer, service),
-            Kind::Response | Kind::Error => self.hand_out_reply(id, keep),
             Kind::Event => {
                 if !service.may_use_event(name) {
                     self.counts.ignored.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 let event = Event::new(name, body, message.body, self.codec, peer);
-                let deliver = std::panic::AssertUnwindSafe(|| service.listeners.deliver(event));
-                // A panicking listener is the listener's loss; its text went to the panic hook.
-                if let Ok(Some(orphaned)) = std::panic::catch_unwind(deliver) {
-                    self.unsubscribe(&orphaned);
+                if service.listeners.deliver(event) {
+                    self.unsubscribe_if_deaf(service, name);
                 }
             }
             Kind::Subscribe => self.handle_subscribe(id, name, peer, service),
@@ -223,14 +213,14 @@ impl Link {
                 let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
                 names.remove(name);
             }
-            Kind::Goodbye => self.said_goodbye.store(true, Ordering::Relaxed),
             Kind::Cancel => {
                 self.counts.cancels.fetch_add(1, Ordering::Relaxed);
             }
             Kind::Hello => {
                 self.fault(PeerFault::new("hello", "a second one"));
             }
-            // Channels without a reader: nobody asked for them in this version.
+            // Replies and goodbyes were handed out when they were read. Channels without a reader:
+            // nobody asked for them in this version.
             _ => {
                 self.counts.ignored.fetch_add(1, Ordering::Relaxed);
             }
@@ -260,7 +250,7 @@ impl Link {
             Handler::Blocking(run) => {
                 let mut call =
                     OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states));
-                let running = Running::new(self);
+                let running = Running::new(self, message.body.len());
                 blocking::unblock(move || {
                     router::run(run, &call.view());
                     call.answered();
@@ -270,7 +260,7 @@ impl Link {
             }
             Handler::Async(start) => {
                 let call = OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states));
-                let running = Running::new(self);
+                let running = Running::new(self, message.body.len());
                 let future = start(call);
                 service.executor.spawn(Box::pin(async move {
                     future.await;
@@ -294,7 +284,7 @@ impl Link {
             return;
         }
         let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
-        let room = names.len() < MAX_SUBSCRIPTIONS;
+        let room = names.len() < MAX_SUBSCRIPTIONS || names.contains(name);
         if room {
             names.insert(name.into());
         }
@@ -308,29 +298,45 @@ impl Link {
         }
     }
 
-    /// Tells the peer that nobody here listens to this event any more. Best effort.
-    pub(crate) fn unsubscribe(&self, name: &str) {
-        let head = Head { kind: Kind::Unsubscribe, body: BodyKind::Empty, id: 0, name };
-        let port: &dyn Port = self;
-        let _ = send_bytes(port, &head, &[], Patience::SendTimeout);
+    /// Tells the peer if nobody here listens to this event any more. Best effort.
+    pub(crate) fn unsubscribe_if_deaf(&self, service: &Service, name: &str) {
+        // Held while the message goes out: a listener added after the look subscribes after it.
+        let _order = service.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        if !service.listeners.has(name) {
+            let head = Head { kind: Kind::Unsubscribe, body: BodyKind::Empty, id: 0, name };
+            let _ = send_bytes(self, &head, &[], Patience::SendTimeout);
+        }
     }
 }
 
+/// Replies and the goodbye: no code of the user's runs for them.
+fn is_for_callers(frame: &[u8]) -> bool {
+    const FOR_CALLERS: [u8; 3] = [Kind::Goodbye as u8, Kind::Response as u8, Kind::Error as u8];
+    frame.first().is_some_and(|kind| FOR_CALLERS.contains(kind))
+}
+
 /// Counts one running call; wakes the runner when it had stopped for too many.
-struct Running(Arc<Link>);
+struct Running {
+    link: Arc<Link>,
+    len: usize,
+}
 
 impl Running {
-    fn new(link: &Arc<Link>) -> Self {
-        link.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(link))
+    fn new(link: &Arc<Link>, len: usize) -> Self {
+        link.calls_in_flight.fetch_add(1, Ordering::SeqCst);
+        link.bytes_in_flight.fetch_add(len, Ordering::SeqCst);
+        Self { link: Arc::clone(link), len }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let before = self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        if before >= self.0.limits.max_calls_in_flight {
-            self.0.signal.kick();
+        let link = &self.link;
+        let could = link.may_start_calls();
+        link.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
+        link.bytes_in_flight.fetch_sub(self.len, Ordering::SeqCst);
+        if !could {
+            link.signal.kick();
         }
     }
 }

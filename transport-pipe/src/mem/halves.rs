@@ -18,6 +18,9 @@ const COPY_UP_TO: usize = 4096;
 
 /// How long to look before sleeping. A choice: about what sleeping and waking cost together.
 const SPIN_FOR: Duration = Duration::from_micros(20);
+/// After this long, spinning offers the CPU to others. A choice: a round trip between two CPUs is
+/// over by then.
+const YIELD_AFTER: Duration = Duration::from_micros(2);
 
 pub(super) fn sender(owner: &Arc<Owner>, max_message_len: usize) -> Box<dyn Sender> {
     Box::new(MemSender {
@@ -41,9 +44,7 @@ pub(super) fn receiver(owner: &Arc<Owner>, max_message_len: usize) -> Box<dyn Re
 }
 
 pub(super) fn signal(owner: &Arc<Owner>) -> Box<dyn Signal> {
-    Box::new(MemSignal {
-        owner: Arc::clone(owner),
-    })
+    Box::new(MemSignal { owner: Arc::clone(owner) })
 }
 
 #[derive(Debug)]
@@ -106,11 +107,7 @@ impl Sender for MemSender {
     }
 
     fn commit(&mut self, len: usize) {
-        assert!(
-            len <= self.claimed,
-            "commit of {len} bytes, claimed are {}",
-            self.claimed
-        );
+        assert!(len <= self.claimed, "commit of {len} bytes, claimed are {}", self.claimed);
         self.claimed = 0;
         let message = if len <= COPY_UP_TO {
             BytesMut::from(&self.slot[..len])
@@ -137,6 +134,10 @@ impl Sender for MemSender {
         *sent = len;
         self.announce();
         Ok(())
+    }
+
+    fn fits(&mut self, len: usize) -> bool {
+        len <= self.max_message_len && self.owner.outgoing().has_room(len)
     }
 
     fn flush(&mut self) -> Result<(), LinkError> {
@@ -212,6 +213,10 @@ impl Receiver for MemReceiver {
                 for _ in 0..16 {
                     std::hint::spin_loop();
                 }
+                if started.elapsed() > YIELD_AFTER {
+                    // The other side may be waiting for this very CPU.
+                    std::thread::yield_now();
+                }
                 if self.has_news() {
                     return true;
                 }
@@ -265,16 +270,11 @@ impl Signal for MemSignal {
             // Looked at after entering the list: whoever changes one of these from now on finds
             // the entry. An unpark left over from an earlier wait is an early return.
             let is_old = |ticket: Option<Ticket>, now: u32| ticket.is_some_and(|t| t.0 != now);
-            let is_due = self.owner.is_over()
+            // Whoever waits for a kick only is kicked by the end, too.
+            let is_due = (self.owner.is_over() && (wait.data.is_some() || wait.room.is_some()))
                 || self.kicks() != wait.kicks
-                || is_old(
-                    wait.data,
-                    self.owner.incoming().pushed.load(Ordering::SeqCst),
-                )
-                || is_old(
-                    wait.room,
-                    self.owner.outgoing().popped.load(Ordering::SeqCst),
-                );
+                || is_old(wait.data, self.owner.incoming().pushed.load(Ordering::SeqCst))
+                || is_old(wait.room, self.owner.outgoing().popped.load(Ordering::SeqCst));
             if !is_due {
                 match wait.timeout {
                     Some(timeout) => parker.park_timeout(timeout),

@@ -40,19 +40,11 @@ impl MemListener {
         let mut names = lock(&NAMES);
         let names = names.get_or_insert_default();
         if names.contains_key(name) {
-            return Err(ConnectError::InUse {
-                endpoint: name.into(),
-            });
+            return Err(ConnectError::InUse { endpoint: name.into() });
         }
         names.insert(name.to_owned(), Some(sender));
         let running = Mutex::new(Some(running));
-        Ok(Self {
-            name: name.to_owned(),
-            limits: *limits,
-            incoming,
-            stopped,
-            running,
-        })
+        Ok(Self { name: name.to_owned(), limits: *limits, incoming, stopped, running })
     }
 
     /// Waits for the next connection; `None` once [`stop`](Self::stop) was called.
@@ -73,10 +65,7 @@ impl MemListener {
     /// waits. Idempotent. The name stays taken until the listener is dropped.
     pub fn stop(&self) {
         // First, so that no connection arrives after the queue was emptied.
-        if let Some(way) = lock(&NAMES)
-            .as_mut()
-            .and_then(|names| names.get_mut(&self.name))
-        {
+        if let Some(way) = lock(&NAMES).as_mut().and_then(|names| names.get_mut(&self.name)) {
             *way = None;
         }
         drop(lock(&self.running).take());
@@ -102,16 +91,11 @@ impl Drop for MemListener {
 /// - [`ConnectError::Config`]: a limit is out of its range.
 pub fn connect(name: &str, limits: &Limits) -> Result<MemTransport, ConnectError> {
     limits.check()?;
-    let not_found = || ConnectError::NotFound {
-        endpoint: name.into(),
-    };
+    let not_found = || ConnectError::NotFound { endpoint: name.into() };
     let (local, peer) = pair(limits);
     // Sent under the lock, so that a listener that stops afterwards finds it in its queue.
     let names = lock(&NAMES);
-    let way = names
-        .as_ref()
-        .and_then(|names| names.get(name)?.as_ref())
-        .ok_or_else(not_found)?;
+    let way = names.as_ref().and_then(|names| names.get(name)?.as_ref()).ok_or_else(not_found)?;
     match way.try_send(peer) {
         Ok(()) => Ok(local),
         Err(TrySendError::Disconnected(_)) => Err(not_found()),

@@ -1,9 +1,11 @@
 //! Blocking send and receive over any transport.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use tramline_core::transport::{Receiver, Sender, Signal, WaitFor};
 use tramline_core::{Halves, Limits, LinkError, SendError, Transport};
-use tramline_transport_pipe::mem;
+use tramline_transport_pipe::{Listener, Stream, mem};
 
 pub(crate) fn open(transport: impl Transport + 'static) -> Halves {
     Box::new(transport).into_halves()
@@ -12,6 +14,37 @@ pub(crate) fn open(transport: impl Transport + 'static) -> Halves {
 pub(crate) fn mem_pair(limits: &Limits) -> (Halves, Halves) {
     let (a, b) = mem::pair(limits);
     (open(a), open(b))
+}
+
+/// A name that nobody else uses.
+pub(crate) fn name(of: &str) -> String {
+    static NAMES: AtomicU32 = AtomicU32::new(0);
+    let number = NAMES.fetch_add(1, Ordering::Relaxed);
+    format!("test-{of}-{}-{number}", std::process::id())
+}
+
+/// Two ends of a connection: who connected, and who was connected to.
+pub(crate) fn connected() -> (Stream, Stream) {
+    let name = name("connected");
+    let listener = Listener::bind(&name).expect("free");
+    let client = Stream::connect(&name).expect("served");
+    let server = listener.accept().expect("accept").expect("running");
+    (client, server)
+}
+
+/// Sleeps until there is something to read. On Unix and in memory it is there when a flush returns.
+pub(crate) fn wait_for_data(halves: &mut Halves) {
+    loop {
+        let kicks = halves.signal.kicks();
+        let Some(data) = halves.receiver.arm() else {
+            return;
+        };
+        if !cfg!(windows) {
+            panic!("what was flushed has not come");
+        }
+        halves.signal.wait(WaitFor { kicks, data: Some(data), ..WaitFor::default() });
+        halves.receiver.disarm();
+    }
 }
 
 /// Tries to send once, without waiting. A message above 64 KiB goes in parts.
@@ -39,11 +72,7 @@ pub(crate) fn send(sender: &mut dyn Sender, signal: &dyn Signal, message: &[u8])
         }
         let room = sender.arm();
         if room.is_some() {
-            signal.wait(WaitFor {
-                kicks,
-                room,
-                ..WaitFor::default()
-            });
+            signal.wait(WaitFor { kicks, room, ..WaitFor::default() });
         }
         sender.disarm();
     }
@@ -60,11 +89,7 @@ pub(crate) fn recv(receiver: &mut dyn Receiver, signal: &dyn Signal) -> Result<V
         }
         let data = receiver.arm();
         if data.is_some() {
-            signal.wait(WaitFor {
-                kicks,
-                data,
-                ..WaitFor::default()
-            });
+            signal.wait(WaitFor { kicks, data, ..WaitFor::default() });
         }
         receiver.disarm();
     }

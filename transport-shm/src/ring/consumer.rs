@@ -7,12 +7,16 @@ use super::memory::{OwnWords, PeerMemory};
 use super::record::{Action, HEADER, State, footprint, validate};
 use super::{ParkWord, Side, WakeOnce};
 use crate::counters::Counter;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, Site, fence_at};
 
 /// After this many records or bytes without a whole message, `poll` lets others have a turn. A
 /// choice (RING limits: poll budget).
 const POLL_RECORDS: u32 = 256;
 const POLL_LEN: u64 = 256 << 10;
+
+/// A receive buffer larger than this is let go when the last message did not need it. A choice:
+/// two frames of a default ring.
+const KEEP_LEN: usize = 256 << 10;
 
 /// What a look at the ring found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,9 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
     /// Reads on to the end of the next message.
     pub(crate) fn poll(&mut self) -> Result<Polled, PeerFault> {
         if self.state.assembled.is_none() {
+            if self.buffer.capacity() > KEEP_LEN && self.buffer.len() < self.buffer.capacity() / 4 {
+                self.buffer = BytesMut::new();
+            }
             self.buffer.clear();
         }
         let start = self.state.head;
@@ -126,7 +133,7 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
         self.words.store_park(Side::Data, word);
         // PAIRS WITH the fence in `Producer::flush` (P3): either the peer sees that we sleep, or we
         // see its record.
-        fence(Ordering::SeqCst);
+        fence_at(Site::ArmForData, Ordering::SeqCst);
         if self.has_news() {
             self.disarm();
             return None;
@@ -164,7 +171,7 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
         self.words.store_head(self.state.head);
         // PAIRS WITH the fence in `Producer::arm` (P4): either we see that the peer sleeps, or it
         // sees the room.
-        fence(Ordering::SeqCst);
+        fence_at(Site::PublishHead, Ordering::SeqCst);
         if self.wakes.is_due(self.peer.park(Side::Space)) {
             self.words.ring_bell(Side::Space);
             self.words.count(Counter::Wakes, 1);

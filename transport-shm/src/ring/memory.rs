@@ -12,7 +12,7 @@ use super::Side;
 use crate::counters::Counter;
 use crate::layout;
 use crate::segment::Mapping;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, Site, fence_at};
 use crate::wake::futex;
 
 /// The ring of our own segment. One owner: the producer.
@@ -25,32 +25,94 @@ pub(crate) trait OwnRing {
     fn slot(&mut self, offset: usize, len: usize) -> &mut [u8];
 }
 
-/// The words of our own segment.
+/// The words of our own segment. A memory provides the bare accesses; the orders are stated once,
+/// in the provided methods, for mappings and models alike.
 pub(crate) trait OwnWords {
-    /// Publishes how far we have read.
-    fn store_head(&self, head: u64);
-    /// Announces or takes back a sleep.
-    fn store_park(&self, side: Side, word: u32);
-    /// Bumps the bell and wakes the peer's sleepers.
-    fn ring_bell(&self, side: Side);
+    /// Stores `head`.
+    fn put_head(&self, head: u64, order: Ordering);
+    /// Stores a park word.
+    fn put_park(&self, side: Side, word: u32, order: Ordering);
+    /// Adds 1 to a bell.
+    fn bump_bell(&self, side: Side, order: Ordering);
+    /// Wakes whoever sleeps on a bell.
+    fn wake_sleepers(&self, side: Side);
     /// Counts. Advisory.
     fn count(&self, counter: Counter, by: u64);
+
+    /// Publishes how far we have read.
+    #[inline]
+    fn store_head(&self, head: u64) {
+        // PAIRS WITH the acquire in `PeerMemory::head` of the producer at the other end (P2): it
+        // reuses bytes only after we have read them.
+        self.put_head(head, Ordering::Release);
+    }
+
+    /// Announces or takes back a sleep. A fence follows where order matters.
+    #[inline]
+    fn store_park(&self, side: Side, word: u32) {
+        self.put_park(side, word, Ordering::Relaxed);
+    }
+
+    /// Bumps the bell, then wakes the peer's sleepers.
+    fn ring_bell(&self, side: Side) {
+        // PAIRS WITH the acquire in `PeerMemory::bell`, which a sleeper does before it announces its
+        // sleep, and with the kernel's comparison (P5): a wake for one announcement is always
+        // younger than the ticket taken with it.
+        self.bump_bell(side, Ordering::Release);
+        self.wake_sleepers(side);
+    }
 }
 
-/// The peer's segment, as far as we read it.
+/// The peer's segment, as far as we read it. A memory provides bare relaxed loads, for std allows
+/// no others from read-only memory; the provided methods put an acquire fence behind them.
 pub(crate) trait PeerMemory {
     /// Bytes of the ring.
     fn capacity(&self) -> usize;
-    /// The header at `offset`, acquired.
-    fn header(&self, offset: usize) -> u64;
     /// Appends `len` payload bytes from `offset` on to `into`.
     fn copy_out(&self, offset: usize, len: usize, into: &mut BytesMut);
+    /// Loads the header at `offset`, relaxed.
+    fn load_header(&self, offset: usize) -> u64;
+    /// Loads `head`, relaxed.
+    fn load_head(&self) -> u64;
+    /// Loads the park word for `side`, relaxed.
+    fn load_park(&self, side: Side) -> u32;
+    /// Loads the bell for `side`, relaxed.
+    fn load_bell(&self, side: Side) -> u32;
+
+    /// The header at `offset`, acquired.
+    #[inline]
+    fn header(&self, offset: usize) -> u64 {
+        let word = self.load_header(offset);
+        // PAIRS WITH the release in `Producer::publish` (P1).
+        fence_at(Site::HeaderLoad, Ordering::Acquire);
+        word
+    }
+
     /// How far the peer says it has read, acquired.
-    fn head(&self) -> u64;
-    /// The peer's park word for `side`.
-    fn park(&self, side: Side) -> u32;
-    /// The peer's bell for `side`.
-    fn bell(&self, side: Side) -> u32;
+    #[inline]
+    fn head(&self) -> u64 {
+        let head = self.load_head();
+        // PAIRS WITH the release in `OwnWords::store_head` (P2).
+        fence_at(Site::HeadLoad, Ordering::Acquire);
+        head
+    }
+
+    /// The peer's park word for `side`, acquired: a bell that answers it is bumped after it.
+    #[inline]
+    fn park(&self, side: Side) -> u32 {
+        let word = self.load_park(side);
+        fence_at(Site::ParkLoad, Ordering::Acquire);
+        word
+    }
+
+    /// The peer's bell for `side`, acquired.
+    #[inline]
+    fn bell(&self, side: Side) -> u32 {
+        let bell = self.load_bell(side);
+        // PAIRS WITH the release in `OwnWords::ring_bell` (P5).
+        fence_at(Site::BellLoad, Ordering::Acquire);
+        bell
+    }
 }
 
 /// Our own segment's words. Cheap to clone.
@@ -96,23 +158,22 @@ impl OwnMap {
 
 impl OwnWords for OwnMap {
     #[inline]
-    fn store_head(&self, head: u64) {
-        // PAIRS WITH the acquire in `PeerMemory::head` of the producer at the other end (P2): it
-        // reuses bytes only after we have read them.
-        self.word64(layout::HEAD).store(head, Ordering::Release);
+    fn put_head(&self, head: u64, order: Ordering) {
+        self.word64(layout::HEAD).store(head, order);
     }
 
-    fn store_park(&self, side: Side, word: u32) {
-        self.word32(park_offset(side)).store(word, Ordering::Relaxed);
+    #[inline]
+    fn put_park(&self, side: Side, word: u32, order: Ordering) {
+        self.word32(park_offset(side)).store(word, order);
     }
 
-    fn ring_bell(&self, side: Side) {
-        let bell = self.word32(bell_offset(side));
-        // PAIRS WITH the acquire in `PeerMemory::bell`, which a sleeper does before it announces its
-        // sleep, and with the kernel's comparison (P5): a wake for one announcement is always
-        // younger than the ticket taken with it.
-        bell.fetch_add(1, Ordering::Release);
-        futex::wake_shared(bell);
+    #[inline]
+    fn bump_bell(&self, side: Side, order: Ordering) {
+        self.word32(bell_offset(side)).fetch_add(1, order);
+    }
+
+    fn wake_sleepers(&self, side: Side) {
+        futex::wake_shared(self.word32(bell_offset(side)));
     }
 
     #[inline]
@@ -180,10 +241,13 @@ impl PeerMap {
 
     /// The peer's state word. A hint.
     pub(crate) fn state(&self) -> u32 {
-        self.load_u32(layout::STATE)
+        let state = self.load_u32(layout::STATE);
+        // PAIRS WITH the peer's release stores of its state.
+        core::sync::atomic::fence(Ordering::Acquire);
+        state
     }
 
-    /// One 32-bit word, acquired.
+    /// One 32-bit word, relaxed.
     fn load_u32(&self, offset: usize) -> u32 {
         assert!(offset < layout::HEADER_LEN && offset.is_multiple_of(4), "no such word");
         let at = self.mapping.at(offset).cast::<u32>().as_ptr();
@@ -192,15 +256,12 @@ impl PeerMap {
         // - alive: `self` holds the mapping; seals keep the file from shrinking under it.
         // - shared: the foreign writer makes this an atomic access, always of this size at this
         //   address. The reference to this one atomic ends within this function.
-        // - read-only: std allows relaxed loads from read-only memory, hence the fence below
+        // - read-only: std allows relaxed loads from read-only memory, hence the callers' fences
         //   instead of an acquire load.
-        let word = unsafe { AtomicU32::from_ptr(at) }.load(Ordering::Relaxed);
-        // PAIRS WITH the peer's release stores of state, and with its bumps of a bell.
-        core::sync::atomic::fence(Ordering::Acquire);
-        word
+        unsafe { AtomicU32::from_ptr(at) }.load(Ordering::Relaxed)
     }
 
-    /// One 64-bit word, acquired. `offset` counts from the segment's start.
+    /// One 64-bit word, relaxed. `offset` counts from the segment's start.
     #[inline]
     fn load_u64(&self, offset: usize) -> u64 {
         assert!(
@@ -211,10 +272,7 @@ impl PeerMap {
         // SAFETY: as in `load_u32`; headers and `head` are always read as 64-bit words. A header
         // may lie where payload lay before; that was copied by volatile reads or by the processor,
         // never through a reference.
-        let word = unsafe { AtomicU64::from_ptr(at) }.load(Ordering::Relaxed);
-        // PAIRS WITH the peer's release stores of headers (P1) and of `head` (P2).
-        core::sync::atomic::fence(Ordering::Acquire);
-        word
+        unsafe { AtomicU64::from_ptr(at) }.load(Ordering::Relaxed)
     }
 }
 
@@ -225,7 +283,7 @@ impl PeerMemory for PeerMap {
     }
 
     #[inline]
-    fn header(&self, offset: usize) -> u64 {
+    fn load_header(&self, offset: usize) -> u64 {
         self.load_u64(layout::HEADER_LEN + offset)
     }
 
@@ -250,16 +308,16 @@ impl PeerMemory for PeerMap {
     }
 
     #[inline]
-    fn head(&self) -> u64 {
+    fn load_head(&self) -> u64 {
         self.load_u64(layout::HEAD)
     }
 
     #[inline]
-    fn park(&self, side: Side) -> u32 {
+    fn load_park(&self, side: Side) -> u32 {
         self.load_u32(park_offset(side))
     }
 
-    fn bell(&self, side: Side) -> u32 {
+    fn load_bell(&self, side: Side) -> u32 {
         self.load_u32(bell_offset(side))
     }
 }

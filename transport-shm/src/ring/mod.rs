@@ -4,6 +4,8 @@
 
 pub(crate) mod consumer;
 pub(crate) mod memory;
+#[cfg(all(test, loom))]
+mod model;
 pub(crate) mod producer;
 pub(crate) mod record;
 #[cfg(all(test, not(loom)))]

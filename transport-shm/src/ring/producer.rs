@@ -7,7 +7,7 @@ use super::record::{HEADER, Kind, footprint, header};
 use super::{ParkWord, Side, WakeOnce};
 use crate::counters::Counter;
 use crate::layout::max_frame;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, Site, fence_at};
 
 /// A batch goes out when it has this many records. A choice, from measurements with batches of 4
 /// to 16 (`docs/BENCHMARKS.md`).
@@ -151,13 +151,27 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
         Ok(true)
     }
 
+    /// Whether `send_part` would send all of a message of `len` bytes now. Errs on the side of no.
+    pub(crate) fn fits(&mut self, len: usize) -> bool {
+        // A broken `head` is found by the send that follows.
+        let _ = self.reload_head();
+        let largest = self.max_frame();
+        if len <= largest {
+            return self.free() >= 2 * footprint(len);
+        }
+        // One padding of less than a fragment at the ring's end, one header and slack a fragment.
+        let least_fragment = largest / 4;
+        let overhead = 2 * HEADER * (len / least_fragment + 2);
+        self.free() >= len + overhead + footprint(least_fragment)
+    }
+
     /// Publishes the batch and wakes the peer if it sleeps.
     pub(crate) fn flush(&mut self) {
         self.publish();
         if std::mem::take(&mut self.must_ring) {
             // PAIRS WITH the fence in `Consumer::arm` (P3): either we see that the peer sleeps, or
             // it sees the record.
-            fence(Ordering::SeqCst);
+            fence_at(Site::Flush, Ordering::SeqCst);
             if self.wakes.is_due(self.peer.park(Side::Data)) {
                 self.words.ring_bell(Side::Data);
                 self.words.count(Counter::Wakes, 1);
@@ -177,7 +191,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
         self.words.store_park(Side::Space, word);
         // PAIRS WITH the fence in `Consumer::publish_head` (P4): either the peer sees that we
         // sleep, or we see the room it made.
-        fence(Ordering::SeqCst);
+        fence_at(Site::ArmForSpace, Ordering::SeqCst);
         self.reload_head()?;
         if self.free() >= self.wanted {
             self.disarm();

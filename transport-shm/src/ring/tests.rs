@@ -370,17 +370,20 @@ struct LateBell {
 }
 
 impl OwnWords for LateBell {
-    fn store_head(&self, head: u64) {
-        self.words.store_head(head);
+    fn put_head(&self, head: u64, order: Ordering) {
+        self.words.put_head(head, order);
     }
-    fn store_park(&self, side: super::Side, word: u32) {
-        self.words.store_park(side, word);
+    fn put_park(&self, side: super::Side, word: u32, order: Ordering) {
+        self.words.put_park(side, word, order);
         if word & 1 == 1 {
             self.peer.ring_bell(side);
         }
     }
-    fn ring_bell(&self, side: super::Side) {
-        self.words.ring_bell(side);
+    fn bump_bell(&self, side: super::Side, order: Ordering) {
+        self.words.bump_bell(side, order);
+    }
+    fn wake_sleepers(&self, side: super::Side) {
+        self.words.wake_sleepers(side);
     }
     fn count(&self, counter: crate::counters::Counter, by: u64) {
         self.words.count(counter, by);

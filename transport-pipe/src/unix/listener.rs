@@ -12,9 +12,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use tramline_core::ConnectError;
 
-use crate::endpoint::{self, Claim};
-use crate::unix::Stream;
-use crate::wake::{Waker, poll_for};
+use super::Stream;
+use super::endpoint::{self, Claim};
+use super::poll::{Waker, poll_for};
 
 /// A name under which this process can be reached by processes of the same user.
 ///
@@ -47,18 +47,11 @@ impl Listener {
             .reclaim_name(false)
             .create_sync_as::<uds_local_socket::Listener>()
             .map_err(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => ConnectError::InUse {
-                    endpoint: name.into(),
-                },
+                io::ErrorKind::AddrInUse => ConnectError::InUse { endpoint: name.into() },
                 _ => ConnectError::os("binding the name", error),
             })?;
         let stop = Waker::new().map_err(|error| ConnectError::os("making a wake", error))?;
-        Ok(Self {
-            socket,
-            stop,
-            stopped: AtomicBool::new(false),
-            _claim: claim,
-        })
+        Ok(Self { socket, stop, stopped: AtomicBool::new(false), _claim: claim })
     }
 
     /// Waits for the next connection of the same user; `None` once [`stop`](Self::stop) was
@@ -107,8 +100,6 @@ impl Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener")
-            .field("stopped", &self.stopped)
-            .finish_non_exhaustive()
+        f.debug_struct("Listener").field("stopped", &self.stopped).finish_non_exhaustive()
     }
 }

@@ -3,32 +3,11 @@
 use rustix::process::geteuid;
 use tramline_core::ConfigError;
 
-/// Longest name, in bytes. A platform rule: Linux gives an abstract name 107 bytes, and prefix and
-/// user id take up to 20 of them.
-const MAX_NAME_LEN: usize = 87;
-
-fn check(name: &str) -> Result<(), ConfigError> {
-    let why = if name.is_empty() {
-        "the name is empty"
-    } else if name.len() > MAX_NAME_LEN {
-        "the name is longer than 87 bytes"
-    } else if name
-        .chars()
-        .any(|c| c.is_control() || c == '/' || c == '\\')
-    {
-        "the name has a slash or a control character"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::Endpoint {
-        endpoint: name.into(),
-        why,
-    })
-}
+use crate::stream::check_name;
 
 /// The name of a user's endpoint, without its place.
 fn full_name(name: &str) -> Result<String, ConfigError> {
-    check(name)?;
+    check_name(name)?;
     Ok(format!("tramline-{}-{name}", geteuid().as_raw()))
 }
 
@@ -119,17 +98,11 @@ mod folder {
             .map_err(|error| ConnectError::os("looking at the socket folder", error))?;
         let expected = geteuid().as_raw();
         if found.uid() != expected {
-            return Err(ConnectError::PeerUser {
-                found: found.uid(),
-                expected,
-            });
+            return Err(ConnectError::PeerUser { found: found.uid(), expected });
         }
         if !found.is_dir() || found.mode() & 0o077 != 0 {
             let why = "the socket folder is open to other users".into();
-            return Err(ConnectError::Transport {
-                transport: "pipe",
-                why,
-            });
+            return Err(ConnectError::Transport { transport: "pipe", why });
         }
         Ok(folder.to_owned())
     }
@@ -147,10 +120,7 @@ mod folder {
     pub(crate) fn to_bind(name: &str) -> Result<(Name<'static>, Claim), ConnectError> {
         let file = full_name(name)?;
         let held = hold(&private_folder()?, &file, name)?;
-        Ok((
-            socket_name(held.socket.clone())?,
-            Claim { _file: Some(held) },
-        ))
+        Ok((socket_name(held.socket.clone())?, Claim { _file: Some(held) }))
     }
 
     /// Takes the lock of a name and removes what a dead process left.
@@ -165,9 +135,7 @@ mod folder {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(ConnectError::InUse {
-                    endpoint: name.into(),
-                });
+                return Err(ConnectError::InUse { endpoint: name.into() });
             }
             Err(TryLockError::Error(error)) => {
                 return Err(ConnectError::os("locking the name", error));
@@ -178,30 +146,16 @@ mod folder {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(ConnectError::os("removing a stale socket", error))
             }
-            _ => Ok(Held {
-                socket,
-                _lock: lock,
-            }),
+            _ => Ok(Held { socket, _lock: lock }),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::folder;
     use std::os::unix::fs::PermissionsExt;
     use tramline_core::ConnectError;
-
-    #[test]
-    fn names_that_leave_their_place_are_refused() {
-        for bad in ["", "a/b", "..\\x", "a\0", &"x".repeat(MAX_NAME_LEN + 1)] {
-            assert!(
-                matches!(full_name(bad), Err(ConfigError::Endpoint { .. })),
-                "{bad:?}"
-            );
-        }
-        assert!(full_name(&"x".repeat(MAX_NAME_LEN)).is_ok());
-    }
 
     #[test]
     fn stale_file_of_a_dead_process_is_replaced_and_a_live_one_is_not() {
@@ -211,10 +165,7 @@ mod tests {
         let held = folder::hold(&folder, "n", "n").expect("free");
         assert!(!folder.join("n").exists());
         let second = folder::hold(&folder, "n", "n");
-        assert!(
-            matches!(second, Err(ConnectError::InUse { .. })),
-            "{second:?}"
-        );
+        assert!(matches!(second, Err(ConnectError::InUse { .. })), "{second:?}");
         std::fs::write(folder.join("n"), "live").expect("write");
         drop(held);
         assert!(!folder.join("n").exists());
@@ -228,10 +179,7 @@ mod tests {
         folder::make_private(&folder).expect("private folder");
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("chmod");
         let refused = folder::make_private(&folder);
-        assert!(
-            matches!(refused, Err(ConnectError::Transport { .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(ConnectError::Transport { .. })), "{refused:?}");
         std::fs::remove_dir(&folder).expect("remove");
     }
 }

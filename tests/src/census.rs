@@ -1,0 +1,63 @@
+//! What this process and the machine have open, to see that nothing is left behind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+/// Counts of one moment. Linux only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Census {
+    /// Targets of the open descriptors of this process, sorted; numbers that only name an
+    /// instance are left out.
+    pub descriptors: Vec<String>,
+    /// Names of this process's threads that belong to the library.
+    pub threads: Vec<String>,
+    /// Files in shared memory, the temporary and the runtime folder that bear the library's name.
+    pub files: BTreeSet<PathBuf>,
+}
+
+impl Census {
+    /// Looks now.
+    #[must_use]
+    pub fn take() -> Self {
+        let mut descriptors: Vec<_> = entries("/proc/self/fd")
+            .into_iter()
+            .filter_map(|entry| fs::read_link(entry).ok())
+            .map(|target| target.display().to_string())
+            .map(|target| target.split('[').next().unwrap_or_default().to_owned())
+            .collect();
+        descriptors.sort();
+        let mut threads: Vec<_> = entries("/proc/self/task")
+            .into_iter()
+            .filter_map(|task| fs::read_to_string(task.join("comm")).ok())
+            .map(|name| name.trim().to_owned())
+            .filter(|name| name.starts_with("tramline"))
+            .collect();
+        threads.sort();
+        Self { descriptors, threads, files: left_files() }
+    }
+}
+
+fn entries(folder: impl Into<PathBuf>) -> Vec<PathBuf> {
+    fs::read_dir(folder.into())
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
+}
+
+fn left_files() -> BTreeSet<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let folders = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    let ours = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("tramline"))
+    };
+    folders.into_iter().chain(runtime).flat_map(entries).filter(ours).collect()
+}
+
+/// Whether a process of this number exists and is not just a zombie.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit(") ").next().map(|rest| !rest.starts_with('Z')))
+        .unwrap_or(false)
+}

@@ -1,0 +1,364 @@
+//! What the server of a test does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use tramline::{Capabilities, Clients, Limits, Peer, Raw, Server, State, command, commands};
+
+use crate::codec::Marked;
+use crate::gate::Gates;
+use crate::stress;
+use crate::tally::{Count, Tally};
+
+/// What the listeners of a test server count.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Events `up`, numbered.
+    pub up: Tally,
+}
+
+/// A value that is managed, to be seen by a command.
+#[derive(Debug)]
+pub struct Token(pub &'static str);
+
+/// The error of [`fail`], an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[allow(missing_docs, reason = "made up")]
+pub struct Failure {
+    pub kind: String,
+    pub path: Option<String>,
+    pub tried: Vec<u32>,
+}
+
+/// A value that no codec takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Unserialisable;
+
+impl Serialize for Unserialisable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("on purpose"))
+    }
+}
+
+/// Counts how often it is encoded.
+#[derive(Debug, Default)]
+pub struct Expensive(pub AtomicU64);
+
+impl Serialize for Expensive {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let before = self.0.fetch_add(1, Ordering::SeqCst);
+        serializer.serialize_u64(before)
+    }
+}
+
+/// The words a panic of a test command starts with; the test peer does not print those.
+pub const ON_PURPOSE: &str = "on purpose";
+
+#[command(inline)]
+fn add(a: i64, b: i64) -> i64 {
+    a + b
+}
+
+#[command]
+fn user_name(user_id: u32, first_name: String, r#type: Option<String>) -> String {
+    format!("{user_id} {first_name} {}", r#type.unwrap_or_default())
+}
+
+#[command(inline)]
+fn options(number: Option<u32>, text: Option<&str>) -> String {
+    format!("{number:?} {text:?}")
+}
+
+#[command]
+fn fail(path: Option<String>) -> Result<(), Failure> {
+    Err(Failure { kind: "not-found".into(), path, tried: vec![1, 2] })
+}
+
+#[command]
+fn forbidden() {}
+
+#[command]
+fn panics() {
+    panic!("{ON_PURPOSE}");
+}
+
+#[command(inline)]
+fn panics_inline() {
+    panic!("{ON_PURPOSE}");
+}
+
+#[command]
+async fn panics_async() {
+    panic!("{ON_PURPOSE}");
+}
+
+#[command]
+fn unserialisable() -> Unserialisable {
+    Unserialisable
+}
+
+#[command]
+fn raw_result(len: usize) -> Raw {
+    vec![7; len].into()
+}
+
+#[command]
+fn raw_length(body: Raw) -> usize {
+    body.0.len()
+}
+
+#[command(inline)]
+fn echo_raw(body: Raw) -> Raw {
+    body
+}
+
+#[command]
+fn echo(value: Value) -> Value {
+    value
+}
+
+#[command(inline)]
+fn echo_text(text: &str) -> String {
+    text.to_owned()
+}
+
+#[command]
+fn sum_bytes(bytes: &[u8]) -> u64 {
+    bytes.iter().copied().map(u64::from).sum()
+}
+
+#[command(inline)]
+fn token(token: State<'_, Token>) -> &'static str {
+    token.inner().0
+}
+
+#[command(inline)]
+fn my_label(peer: Peer) -> Option<String> {
+    peer.label().map(str::to_owned)
+}
+
+#[command]
+async fn later(number: u64) -> u64 {
+    blocking::unblock(move || number + 1).await
+}
+
+#[command]
+fn hold(gate: String, gates: State<'_, Arc<Gates>>) -> String {
+    gates.enter(&gate);
+    gate
+}
+
+#[command]
+async fn hold_async(gate: String, gates: State<'_, Arc<Gates>>) -> String {
+    let gates = Arc::clone(&gates);
+    blocking::unblock(move || {
+        gates.enter(&gate);
+        gate
+    })
+    .await
+}
+
+#[command(inline)]
+fn open(gate: &str, gates: State<'_, Arc<Gates>>) {
+    gates.open(gate);
+}
+
+#[command]
+fn wait_entered(gate: String, count: u64, gates: State<'_, Arc<Gates>>) {
+    gates.wait_entered(&gate, count);
+}
+
+/// Emits `count` numbered events to whoever calls.
+#[command]
+fn emit_numbers(event: String, first: u64, count: u64, peer: Peer) -> Result<(), String> {
+    (first..first + count).try_for_each(|n| peer.emit(&event, &n).map_err(|e| e.to_string()))
+}
+
+/// Emits numbered events with ballast to a client until there is no room; how many went out.
+#[command]
+fn fill(
+    label: String,
+    event: String,
+    ballast: usize,
+    clients: State<'_, Clients>,
+) -> Result<u64, String> {
+    let clients = clients.list();
+    let peer = clients.iter().find(|peer| peer.label() == Some(&label));
+    let peer = peer.ok_or("no such client")?;
+    let ballast = "x".repeat(ballast);
+    for number in 0.. {
+        match peer.try_emit(&event, &(number, &ballast)) {
+            Ok(()) => {}
+            Err(tramline::SendError::Full) => return Ok(number),
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    Ok(0)
+}
+
+#[command]
+fn emit_raw(event: String, peer: Peer) -> Result<(), String> {
+    peer.emit_raw(&event, b"\x00raw\xff").map_err(|e| e.to_string())
+}
+
+/// How often a payload was encoded that went out as this event.
+#[command]
+fn emit_expensive(event: String, peer: Peer) -> Result<u64, String> {
+    let payload = Expensive::default();
+    peer.emit(&event, &payload).map_err(|e| e.to_string())?;
+    Ok(payload.0.into_inner())
+}
+
+/// The fixed code of the error that emitting this event gives, if any.
+#[command]
+fn emit_code(event: String, peer: Peer) -> Option<&'static str> {
+    peer.emit(&event, &1).err().map(|e| e.code())
+}
+
+#[command]
+fn emit_all(event: String, text: String, clients: State<'_, Clients>) -> bool {
+    clients.emit(&event, &text).is_ok()
+}
+
+#[command]
+fn emit_to(label: String, event: String, text: String, clients: State<'_, Clients>) -> bool {
+    clients.emit_to(&label, &event, &text).is_ok()
+}
+
+#[command]
+fn emit_except(label: String, event: String, text: String, clients: State<'_, Clients>) -> bool {
+    clients.emit_filter(&event, &text, |peer| peer.label() != Some(&label)).is_ok()
+}
+
+#[command(inline)]
+fn clients(clients: State<'_, Clients>) -> usize {
+    clients.list().len()
+}
+
+#[command]
+fn wait_up(count: u64, received: State<'_, Arc<Received>>) -> Count {
+    received.up.wait(count)
+}
+
+#[command(inline)]
+fn stop(clients: State<'_, Clients>) {
+    clients.stop();
+}
+
+#[command]
+fn print(text: String) {
+    println!("{text}");
+}
+
+/// Event names that clients may emit and listen to.
+pub const EVENTS: [&str; 9] =
+    ["up", "blocking", "down", "other", "echo", "ballast", "raw", "größe/1:a_b-c", ""];
+
+fn capabilities() -> Capabilities {
+    let names = [
+        "add",
+        "user_name",
+        "options",
+        "fail",
+        "panics",
+        "panics_inline",
+        "panics_async",
+        "unserialisable",
+        "raw_result",
+        "raw_length",
+        "echo_raw",
+        "echo",
+        "echo_text",
+        "sum_bytes",
+        "token",
+        "my_label",
+        "later",
+        "hold",
+        "hold_async",
+        "open",
+        "wait_entered",
+        "emit_numbers",
+        "fill",
+        "emit_raw",
+        "emit_expensive",
+        "emit_code",
+        "emit_all",
+        "emit_to",
+        "emit_except",
+        "clients",
+        "wait_up",
+        "stop",
+        "print",
+        "no_such_command",
+    ];
+    let allowed = names.iter().fold(Capabilities::none(), |allowed, name| allowed.command(name));
+    let allowed = EVENTS.iter().fold(allowed, |allowed, name| allowed.event(name));
+    stress::capabilities(allowed)
+}
+
+/// The server of a test, in whichever process.
+#[must_use]
+pub fn serve(server: Server, limits: Limits) -> Server {
+    let gates = Arc::new(Gates::default());
+    let received = Arc::new(Received::default());
+    let (listener_gates, up) = (Arc::clone(&gates), Arc::clone(&received));
+    let server = server
+        .commands(commands![
+            add,
+            user_name,
+            options,
+            fail,
+            forbidden,
+            panics,
+            panics_inline,
+            panics_async,
+            unserialisable,
+            raw_result,
+            raw_length,
+            echo_raw,
+            echo,
+            echo_text,
+            sum_bytes,
+            token,
+            my_label,
+            later,
+            hold,
+            hold_async,
+            open,
+            wait_entered,
+            emit_numbers,
+            fill,
+            emit_raw,
+            emit_expensive,
+            emit_code,
+            emit_all,
+            emit_to,
+            emit_except,
+            clients,
+            wait_up,
+            stop,
+            print,
+        ])
+        .manage(gates)
+        .manage(received)
+        .manage(Token("managed"))
+        .allow(capabilities())
+        .codec::<Marked>()
+        .label("test server")
+        .limits(limits)
+        .listen("up", move |event| {
+            let number = event.payload::<(u64, &str)>().map(|(number, _)| number);
+            up.up.add(number.or_else(|_| event.payload()).unwrap_or(u64::MAX));
+        })
+        .listen("blocking", move |event| {
+            listener_gates.enter(event.payload().unwrap_or("unnamed"));
+        })
+        .listen("echo", |event| {
+            if let Ok(number) = event.payload::<u64>() {
+                let _ = event.peer().emit("down", &number);
+            }
+        });
+    stress::serve(server)
+}

@@ -1,0 +1,210 @@
+//! One server and its clients, for each transport and codec.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tramline::{AnyCodec, Client, Connect, Limits, Running, Server};
+
+use crate::PATIENCE;
+use crate::child::Peer;
+use crate::codec::Marked;
+use crate::commands;
+
+/// How the bytes travel, and where the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Shared memory to another process.
+    Shm,
+    /// A socket to another process.
+    Pipe,
+    /// Within this process.
+    Mem,
+}
+
+impl Transport {
+    /// The scheme of an endpoint.
+    #[must_use]
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Shm => "shm",
+            Self::Pipe => "pipe",
+            Self::Mem => "mem",
+        }
+    }
+
+    /// An endpoint that nobody else uses.
+    #[must_use]
+    pub fn endpoint(self) -> String {
+        format!("{}:{}", self.scheme(), unique_name())
+    }
+}
+
+/// A name that no other test uses.
+#[must_use]
+pub fn unique_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("test-{}-{number}", std::process::id())
+}
+
+/// What a case runs over.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// How the bytes travel.
+    pub transport: Transport,
+    /// The clients' codec.
+    pub codec: AnyCodec,
+    /// The test peer's program.
+    pub program: &'static str,
+}
+
+impl Setup {
+    /// MessagePack.
+    pub const MSGPACK: AnyCodec = AnyCodec::MSGPACK;
+    /// JSON.
+    pub const JSON: AnyCodec = AnyCodec::JSON;
+
+    /// A codec of one's own.
+    #[must_use]
+    pub fn own_codec() -> AnyCodec {
+        AnyCodec::custom::<Marked>()
+    }
+
+    /// A server with the usual limits, and one client.
+    #[must_use]
+    pub fn open(&self) -> Fixture {
+        self.open_with(limits(), limits())
+    }
+
+    /// A server and a client with these limits.
+    #[must_use]
+    pub fn open_with(&self, server: Limits, client: Limits) -> Fixture {
+        let endpoint = self.transport.endpoint();
+        let side = match self.transport {
+            Transport::Mem => {
+                let server = commands::serve(Server::new(), server);
+                Side::Here(server.start(&endpoint).expect("the name is free"))
+            }
+            Transport::Shm | Transport::Pipe => {
+                Side::There(serve_there(self.program, &endpoint, &server))
+            }
+        };
+        let connect = Client::connect(&endpoint).codec(self.codec).limits(client);
+        let client = connect.label("first").wait().expect("it serves");
+        assert_eq!(client.server().transport(), self.transport.scheme());
+        Fixture { client, side, endpoint, codec: self.codec }
+    }
+}
+
+/// Starts a test peer that serves.
+#[must_use]
+pub fn serve_there(program: &str, endpoint: &str, limits: &Limits) -> Peer {
+    let limits = [
+        limits.max_message_len.to_string(),
+        limits.send_timeout_ms.to_string(),
+        limits.max_connections.to_string(),
+    ];
+    let [message, send, connections] = &limits;
+    Peer::ready(program, &["serve", endpoint, message, send, connections])
+}
+
+/// The usual limits, but with a send timeout that fails a test instead of hiding a standstill.
+#[must_use]
+pub fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.send_timeout_ms = u64::try_from(2 * PATIENCE.as_millis()).expect("a minute");
+    limits
+}
+
+#[derive(Debug)]
+enum Side {
+    Here(Running),
+    There(Peer),
+}
+
+/// A server and one client of it.
+#[derive(Debug)]
+pub struct Fixture {
+    /// The first client, labelled `first`.
+    pub client: Client,
+    side: Side,
+    endpoint: String,
+    codec: AnyCodec,
+}
+
+impl Fixture {
+    /// Another client's connection, not made yet.
+    pub fn connect(&self) -> Connect {
+        Client::connect(&self.endpoint).codec(self.codec).limits(limits())
+    }
+
+    /// Another client.
+    #[must_use]
+    pub fn second(&self) -> Client {
+        self.connect().label("second").wait().expect("it serves")
+    }
+
+    /// The server's endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The server's process, if it is another one.
+    pub fn process(&mut self) -> Option<&mut Peer> {
+        match &mut self.side {
+            Side::Here(_) => None,
+            Side::There(peer) => Some(peer),
+        }
+    }
+
+    /// The server, if it is in this process.
+    #[must_use]
+    pub fn running(&self) -> Option<&Running> {
+        match &self.side {
+            Side::Here(running) => Some(running),
+            Side::There(_) => None,
+        }
+    }
+
+    /// Opens a gate at the server through a client of its own.
+    pub fn open_gate(&self, gate: &str) {
+        let client = self.second();
+        let args = tramline::json!({ "gate": gate });
+        client.invoke::<(), _>("open", args).timeout(PATIENCE).wait().expect("opened");
+    }
+
+    /// Waits until `count` have entered a gate, through a client of its own.
+    pub fn wait_entered(&self, gate: &str, count: u64) {
+        let client = self.second();
+        let args = tramline::json!({ "gate": gate, "count": count });
+        client.invoke::<(), _>("wait_entered", args).timeout(PATIENCE).wait().expect("entered");
+    }
+}
+
+/// Makes a test of each case for each transport and codec: `conformance! { first_case, .. }`. A
+/// case is a `fn(&Setup)`.
+#[macro_export]
+macro_rules! conformance {
+    ($($case:ident),* $(,)?) => {
+        $crate::conformance!(@ shm_msgpack, Shm, $crate::Setup::MSGPACK; $($case)*);
+        $crate::conformance!(@ shm_json, Shm, $crate::Setup::JSON; $($case)*);
+        $crate::conformance!(@ pipe_msgpack, Pipe, $crate::Setup::MSGPACK; $($case)*);
+        $crate::conformance!(@ pipe_json, Pipe, $crate::Setup::JSON; $($case)*);
+        $crate::conformance!(@ mem_msgpack, Mem, $crate::Setup::MSGPACK; $($case)*);
+        $crate::conformance!(@ mem_json, Mem, $crate::Setup::JSON; $($case)*);
+        $crate::conformance!(@ shm_own_codec, Shm, $crate::Setup::own_codec(); $($case)*);
+    };
+    (@ $module:ident, $transport:ident, $codec:expr; $($case:ident)*) => {
+        mod $module {
+            $(#[test]
+            fn $case() {
+                let setup = $crate::Setup {
+                    transport: $crate::Transport::$transport,
+                    codec: $codec,
+                    program: env!("CARGO_BIN_EXE_tramline-test-peer"),
+                };
+                $crate::bounded(move || super::$case(&setup));
+            })*
+        }
+    };
+}

@@ -1,0 +1,10 @@
+//! What every transport and codec has to do, written once.
+
+mod async_calls;
+mod calls;
+mod ends;
+mod events;
+mod flow;
+mod listeners;
+mod payloads;
+mod refusals;
