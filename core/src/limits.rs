@@ -31,7 +31,7 @@ pub struct Limits {
     pub max_queued_len: usize,
     /// Requests of one connection that may be in a handler at the same time, apart from inline
     /// ones. Above it the link is not read any further; likewise when their messages are more than
-    /// `max_queued_len` bytes. Default 64: commands share a pool of at most 500 threads.
+    /// `max_queued_len` bytes. Default 1024.
     pub max_calls_in_flight: usize,
     /// Connections a server holds at the same time. Default 256.
     pub max_connections: usize,
@@ -45,7 +45,7 @@ impl Default for Limits {
             send_timeout_ms: 10_000,
             handshake_timeout_ms: 2_000,
             max_queued_len: 32 << 20,
-            max_calls_in_flight: 64,
+            max_calls_in_flight: 1024,
             max_connections: 256,
         }
     }

@@ -18,6 +18,17 @@ fn serve(endpoint: &str) -> Running {
         .expect("the name is free")
 }
 
+/// A child that another test starts at this moment has a copy of every descriptor until it runs its
+/// own program, and so may keep a name for as long.
+fn serve_when_free(endpoint: &str) -> Running {
+    let mut running = None;
+    tramline_tests::eventually("the name is free", || {
+        running = tramline_tests::commands::serve(Server::new(), limits()).start(endpoint).ok();
+        running.is_some()
+    });
+    running.expect("it was started")
+}
+
 fn add(client: &Client) -> i64 {
     client.invoke("add", json!({ "a": 1, "b": 1 })).timeout(PATIENCE).wait().expect("a sum")
 }
@@ -50,7 +61,7 @@ fn a_dropped_servers_name_is_free_again() {
     for scheme in ["auto", "mem"] {
         let endpoint = format!("{scheme}:{}", unique_name());
         for _ in 0..5 {
-            let server = serve(&endpoint);
+            let server = serve_when_free(&endpoint);
             let client = Client::connect(&endpoint).wait().expect("it serves");
             assert_eq!(add(&client), 2);
             server.stop();
@@ -67,7 +78,7 @@ fn a_stopped_servers_name_is_free_again() {
         first.stop();
         let gone = Client::connect(&endpoint).wait().unwrap_err();
         assert!(matches!(gone, ConnectError::NotFound { .. }), "{scheme}: {gone:?}");
-        serve(&endpoint);
+        serve_when_free(&endpoint);
         drop(first);
     }
 }
