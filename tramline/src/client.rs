@@ -275,6 +275,7 @@ impl fmt::Debug for Client {
 /// Where [`Connect`] goes.
 pub(crate) enum Target {
     Endpoint(Box<str>),
+    #[cfg(unix)]
     Stream(Stream, Scheme),
 }
 
@@ -324,6 +325,7 @@ impl Connect {
                     scheme => meet::call(Stream::connect(endpoint.name())?, scheme, &self.limits)?,
                 }
             }
+            #[cfg(unix)]
             Target::Stream(stream, scheme) => meet::call(stream, scheme, &self.limits)?,
         };
         Client::open(halves, self.codec, self.label, self.limits)

@@ -28,7 +28,7 @@ use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak,
 };
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tramline_core::codec::AnyCodec;
@@ -37,7 +37,7 @@ use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::error::codes;
 use tramline_core::peer::{Fill, Later, Patience, Port, send_bytes};
 use tramline_core::session::{Agreement, Goodbye};
-use tramline_core::transport::{Receiver, Sender, Signal, Written};
+use tramline_core::transport::{Receiver, Sender, Signal, WaitFor, Written};
 use tramline_core::{Frame, FrameWriter, Halves, Limits, LinkError, PeerFault, SendError};
 
 use self::calls::Calls;
@@ -62,6 +62,10 @@ const QUEUED_OVERHEAD: usize = 64;
 const DRAIN_AT_ONCE: usize = 64;
 /// How long an ordinary close may wait to say goodbye to a peer that does not read.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long a sender that met the end of the link waits for the thread that reads to say why it
+/// ended. A choice: that thread is at work, or in a decoder of the user's.
+const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What happened on one connection, for people.
 #[derive(Debug, Default)]
@@ -354,31 +358,44 @@ impl Link {
         }
     }
 
-    /// A transport that cannot send may still hold messages that came before the end: they are
-    /// handed out first. If another thread leads, it will meet the end behind them.
+    /// A transport that cannot send may still hold messages that came before the end, among them the
+    /// peer's goodbye: they are handed out before the link ends.
     fn send_failed(&self, error: SendError, held: Option<Held<'_>>) -> SendError {
         let SendError::Link(error) = error else { return error };
-        let mut own = if held.is_some() { None } else { self.try_lead() };
-        let receiver = match (held, &mut own) {
-            (Some(held), _) => Some(held),
-            (None, Some(lead)) => Some(&mut **lead),
-            (None, None) => None,
+        if let Some(receiver) = held {
+            return self.end_behind_messages(receiver, error).into();
+        }
+        let until = Instant::now() + LAST_WORD_TIMEOUT;
+        self.kick_waiters.fetch_add(1, Ordering::SeqCst);
+        let error = loop {
+            let kicks = self.signal.kicks();
+            if let Some(error) = self.over() {
+                break error.clone();
+            }
+            if let Some(mut lead) = self.try_lead() {
+                break self.end_behind_messages(&mut *lead, error);
+            }
+            // Another thread leads: it will meet the end, or leave, and kick us in both cases.
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break self.end(error);
+            }
+            self.signal.wait(WaitFor { kicks, timeout: Some(left), ..WaitFor::default() });
         };
-        let Some(receiver) = receiver else { return error.into() };
-        let mut error = error;
+        self.kick_waiters.fetch_sub(1, Ordering::SeqCst);
+        error.into()
+    }
+
+    fn end_behind_messages(&self, receiver: Held<'_>, error: LinkError) -> LinkError {
         // The peer is gone, so this ends; a peer that only says so is not listened to for ever.
         for _ in 0..10_000 {
             match self.drain(receiver, self.limits.max_queued_len) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(e) => {
-                    error = e;
-                    break;
-                }
+                Err(e) => return self.end(e),
             }
         }
-        drop(own);
-        self.end(error).into()
+        self.end(error)
     }
 
     /// Reads a few messages and hands them out, unless `limit` bytes wait for the runner; how many.
