@@ -8,7 +8,7 @@ use tramline::{Capabilities, Error, Peer, Server, State, command, commands};
 
 use crate::shapes::{self, BlockRef, PAYLOAD_LENS};
 
-/// The event that [`emit`] emits.
+/// The event that `emit` emits.
 pub const DOWN: &str = "down";
 /// The event that the server counts.
 pub const UP: &str = "up";

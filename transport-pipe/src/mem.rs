@@ -83,10 +83,12 @@ struct Way {
     out: Receiver<BytesMut>,
     /// Bytes in the channel.
     len: AtomicUsize,
-    /// Messages put in so far: the receiver's tickets.
-    pushed: AtomicU32,
-    /// Messages taken out so far: the sender's tickets.
-    popped: AtomicU32,
+    /// Wakes given to the receiver so far: its tickets, read before it says that it wants data. A
+    /// count of messages would not do: a sender that is late with its look at `wants_data` takes
+    /// back a wish that is younger than its message.
+    data_bell: AtomicU32,
+    /// Wakes given to the sender so far: its tickets, read before it says that it wants room.
+    room_bell: AtomicU32,
     /// The receiver is about to sleep.
     wants_data: AtomicBool,
     /// The sender is about to sleep.
@@ -100,8 +102,8 @@ impl Way {
             into,
             out,
             len: AtomicUsize::new(0),
-            pushed: AtomicU32::new(0),
-            popped: AtomicU32::new(0),
+            data_bell: AtomicU32::new(0),
+            room_bell: AtomicU32::new(0),
             wants_data: AtomicBool::new(false),
             wants_room: AtomicBool::new(false),
         }

@@ -268,6 +268,49 @@ fn data_between_arm_and_wait_is_not_lost_even_if_somebody_else_reads_it() {
     }
 }
 
+/// In memory a message is there before its flush. A flush that is late finds the reader's next
+/// announcement; the wake it then gives for the old message must end that sleep, for no other wake
+/// will come for the next message.
+#[test]
+fn late_flush_does_not_take_back_a_younger_announcement() {
+    let (mut a, mut b) = mem_pair(&Limits::default());
+    a.sender.claim(1).expect("room")[0] = 7;
+    a.sender.commit(1);
+    assert_eq!(b.receiver.poll().expect("open").map(|frame| frame.bytes().to_vec()), Some(vec![7]));
+    let kicks = b.signal.kicks();
+    let data = b.receiver.arm();
+    assert!(data.is_some(), "nothing else was sent");
+    a.sender.flush().expect("open");
+    let (slept, woken) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        b.signal.wait(WaitFor { kicks, data, ..WaitFor::default() });
+        let _ = slept.send(());
+        b
+    });
+    woken.recv_timeout(std::time::Duration::from_secs(30)).expect("the late wake ended the sleep");
+}
+
+/// Two threads that answer each other and sleep in between: a wake that is lost only now and then
+/// stops them for good.
+#[test]
+fn no_wake_is_lost_in_many_rounds() {
+    for (mut a, mut b) in pairs(&Limits::default()) {
+        let rounds = if a.transport == "mem" { 200_000 } else { 5_000 };
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for _ in 0..rounds {
+                    assert_eq!(recv(&mut *b.receiver, &*b.signal).expect("ping"), b"ping");
+                    send(&mut *b.sender, &*b.signal, b"pong");
+                }
+            });
+            for _ in 0..rounds {
+                send(&mut *a.sender, &*a.signal, b"ping");
+                assert_eq!(recv(&mut *a.receiver, &*a.signal).expect("pong"), b"pong");
+            }
+        });
+    }
+}
+
 #[test]
 fn arm_says_when_there_is_something_already() {
     for (mut a, mut b) in pairs(&Limits::default()) {

@@ -77,13 +77,13 @@ impl MemSender {
         // There is room: it was seen before, and this is the only sender.
         let pushed = way.into.try_send(message);
         debug_assert!(pushed.is_ok(), "the only sender found a full channel");
-        way.pushed.fetch_add(1, Ordering::SeqCst);
         self.unannounced = true;
     }
 
     fn announce(&mut self) {
         let way = self.owner.outgoing();
         if std::mem::take(&mut self.unannounced) && way.wants_data.swap(false, Ordering::SeqCst) {
+            way.data_bell.fetch_add(1, Ordering::SeqCst);
             self.owner.peer().wake(|sleeper| sleeper.data);
         }
     }
@@ -149,8 +149,8 @@ impl Sender for MemSender {
         // What was pushed must not wait for room that only its reader can make.
         self.announce();
         let way = self.owner.outgoing();
+        let ticket = Ticket(way.room_bell.load(Ordering::SeqCst));
         way.wants_room.store(true, Ordering::SeqCst);
-        let ticket = Ticket(way.popped.load(Ordering::SeqCst));
         (!way.has_room(self.wanted) && !self.owner.is_over()).then_some(ticket)
     }
 
@@ -189,8 +189,8 @@ impl Receiver for MemReceiver {
             };
         };
         way.len.fetch_sub(message.len(), Ordering::SeqCst);
-        way.popped.fetch_add(1, Ordering::SeqCst);
         if way.wants_room.swap(false, Ordering::SeqCst) {
+            way.room_bell.fetch_add(1, Ordering::SeqCst);
             self.owner.peer().wake(|sleeper| sleeper.room);
         }
         let (found, max) = (message.len(), self.max_message_len);
@@ -227,8 +227,8 @@ impl Receiver for MemReceiver {
 
     fn arm(&mut self) -> Option<Ticket> {
         let way = self.owner.incoming();
+        let ticket = Ticket(way.data_bell.load(Ordering::SeqCst));
         way.wants_data.store(true, Ordering::SeqCst);
-        let ticket = Ticket(way.pushed.load(Ordering::SeqCst));
         (!self.has_news()).then_some(ticket)
     }
 
@@ -273,8 +273,8 @@ impl Signal for MemSignal {
             // Whoever waits for a kick only is kicked by the end, too.
             let is_due = (self.owner.is_over() && (wait.data.is_some() || wait.room.is_some()))
                 || self.kicks() != wait.kicks
-                || is_old(wait.data, self.owner.incoming().pushed.load(Ordering::SeqCst))
-                || is_old(wait.room, self.owner.outgoing().popped.load(Ordering::SeqCst));
+                || is_old(wait.data, self.owner.incoming().data_bell.load(Ordering::SeqCst))
+                || is_old(wait.room, self.owner.outgoing().room_bell.load(Ordering::SeqCst));
             if !is_due {
                 match wait.timeout {
                     Some(timeout) => parker.park_timeout(timeout),
