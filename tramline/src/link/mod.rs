@@ -105,8 +105,8 @@ pub(crate) struct Link {
     inbox_drained: Condvar,
     runner: AtomicU8,
     runner_thread: OnceLock<ThreadId>,
-    /// The runner is in code of the user's.
-    runner_busy: AtomicBool,
+    /// Counted up when the runner begins and when it ends to handle a message: odd in the middle.
+    runner_turns: AtomicU64,
     standing_in: AtomicBool,
     /// Threads that lead and sleep at the transport.
     sleeping_leaders: AtomicUsize,
@@ -140,7 +140,7 @@ impl Link {
             inbox_drained: Condvar::new(),
             runner: AtomicU8::new(ABSENT),
             runner_thread: OnceLock::new(),
-            runner_busy: AtomicBool::new(false),
+            runner_turns: AtomicU64::new(0),
             standing_in: AtomicBool::new(false),
             sleeping_leaders: AtomicUsize::new(0),
             kick_waiters: AtomicUsize::new(0),

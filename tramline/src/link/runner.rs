@@ -74,7 +74,7 @@ impl Link {
             while self.may_start_calls()
                 && let Some(message) = self.take_from_inbox()
             {
-                self.runner_busy.store(true, Ordering::Relaxed);
+                self.turn();
                 // PAIRS WITH the fence in `task_added`.
                 fence(Ordering::SeqCst);
                 self.handle(&message, Some(&message), peer, service);
@@ -112,7 +112,7 @@ impl Link {
                 }
                 Ok(Some(frame)) => {
                     frame.swap(&mut current);
-                    self.runner_busy.store(true, Ordering::Relaxed);
+                    self.turn();
                     // What follows may take its time: a thread that waits for its reply reads on.
                     // The fence in there PAIRS WITH the one in `task_added`, too.
                     lead.step_aside();
@@ -161,7 +161,7 @@ impl Link {
         self.runner.store(AWAKE, Ordering::SeqCst);
     }
 
-    /// Handles one message, after `runner_busy` was set and a fence was passed. `owned` is the same
+    /// Handles one message, after a turn was started and a fence was passed. `owned` is the same
     /// message if it may be kept without a copy.
     fn handle(
         self: &Arc<Self>,
@@ -174,10 +174,14 @@ impl Link {
             self.stand_in();
         }
         self.handle_message(bytes, owned, peer, service);
-        self.runner_busy.store(false, Ordering::Relaxed);
-        if self.standing_in.load(Ordering::Relaxed) {
-            self.signal.kick();
-        }
+        self.turn();
+    }
+
+    /// Begins or ends the handling of one message; only the runner does.
+    #[inline]
+    fn turn(&self) {
+        let turns = self.runner_turns.load(Ordering::Relaxed);
+        self.runner_turns.store(turns.wrapping_add(1), Ordering::Relaxed);
     }
 
     fn handle_message(
