@@ -216,24 +216,28 @@ impl<'a> Frame<'a> {
 #[derive(Debug)]
 pub struct FrameWriter<'a> {
     slot: &'a mut [u8],
-    len: usize,
+    /// Takes over from `slot` when that is full; empty until then. All of it is room.
     spill: Vec<u8>,
+    len: usize,
     max_len: usize,
     overflow: usize,
 }
+
+/// The first memory of its own that a frame gets, in bytes, if its claim was small.
+const FIRST_SPILL_LEN: usize = 1024;
 
 impl<'a> FrameWriter<'a> {
     /// A writer over a claim that accepts up to `max_len` bytes in all.
     pub fn new(slot: &'a mut [u8], max_len: usize) -> Self {
         let slot_len = slot.len().min(max_len);
         let slot = &mut slot[..slot_len];
-        Self { slot, len: 0, spill: Vec::new(), max_len, overflow: 0 }
+        Self { slot, spill: Vec::new(), len: 0, max_len, overflow: 0 }
     }
 
     /// Bytes written so far.
     #[must_use]
     pub fn written(&self) -> usize {
-        if self.spill.is_empty() { self.len } else { self.spill.len() }
+        self.len
     }
 
     /// How many bytes were wanted, if that was more than the limit.
@@ -245,10 +249,11 @@ impl<'a> FrameWriter<'a> {
     /// Ends the frame: how many bytes of the claim it fills, or the bytes themselves if they did
     /// not fit.
     #[must_use]
-    pub fn finish(self) -> Written {
+    pub fn finish(mut self) -> Written {
         if self.spill.is_empty() {
             Written::InPlace { len: self.len }
         } else {
+            self.spill.truncate(self.len);
             Written::Spilled { bytes: self.spill }
         }
     }
@@ -260,31 +265,33 @@ impl<'a> FrameWriter<'a> {
     /// [`io::ErrorKind::FileTooLarge`] when the frame would grow beyond its limit.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(room) =
-            self.slot.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len()))
-        {
+        let room = if self.spill.is_empty() { &mut *self.slot } else { &mut self.spill[..] };
+        let room = room.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len()));
+        if let Some(room) = room {
             room.copy_from_slice(bytes);
             self.len += bytes.len();
             return Ok(());
         }
-        self.put_spilled(bytes)
+        self.grow(bytes.len())?;
+        self.put(bytes)
     }
 
+    /// Makes room for `more` bytes in memory of its own.
     #[cold]
     #[inline(never)]
-    fn put_spilled(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let len = self.written() + bytes.len();
+    fn grow(&mut self, more: usize) -> io::Result<()> {
+        let len = self.len.saturating_add(more);
         if len > self.max_len {
             self.overflow = len;
             return Err(io::ErrorKind::FileTooLarge.into());
         }
+        let room = len.max(2 * self.len).max(FIRST_SPILL_LEN).min(self.max_len);
         if self.spill.is_empty() {
-            self.spill.reserve(len.max(2 * self.len).min(self.max_len));
-            self.spill.extend_from_slice(&self.slot[..self.len]);
-            self.slot = &mut [];
-            self.len = 0;
+            self.spill = vec![0; room];
+            self.spill[..self.len].copy_from_slice(&self.slot[..self.len]);
+        } else {
+            self.spill.resize(room, 0);
         }
-        self.spill.extend_from_slice(bytes);
         Ok(())
     }
 }
