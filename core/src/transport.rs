@@ -121,6 +121,12 @@ pub trait Sender: Send {
     /// The link is over.
     fn flush(&mut self) -> Result<(), LinkError>;
 
+    /// Looks out for the room that was last refused, without sleeping, as long as that pays. True if
+    /// it may be there.
+    fn spin(&mut self) -> bool {
+        false
+    }
+
     /// Announces that this side is about to sleep until there is room for what was last refused
     /// with [`SendError::Full`]. `None` if there is room now.
     fn arm(&mut self) -> Option<Ticket>;
@@ -218,6 +224,8 @@ pub struct FrameWriter<'a> {
     slot: &'a mut [u8],
     /// Takes over from `slot` when that is full; empty until then. All of it is room.
     spill: Vec<u8>,
+    /// Memory to spill into, if it is large enough.
+    spare: Option<&'a mut Vec<u8>>,
     len: usize,
     max_len: usize,
     overflow: usize,
@@ -231,7 +239,14 @@ impl<'a> FrameWriter<'a> {
     pub fn new(slot: &'a mut [u8], max_len: usize) -> Self {
         let slot_len = slot.len().min(max_len);
         let slot = &mut slot[..slot_len];
-        Self { slot, spill: Vec::new(), len: 0, max_len, overflow: 0 }
+        Self { slot, spill: Vec::new(), spare: None, len: 0, max_len, overflow: 0 }
+    }
+
+    /// Takes the memory of an earlier frame if this one does not fit into its claim.
+    #[must_use]
+    pub fn reusing(mut self, spare: &'a mut Vec<u8>) -> Self {
+        self.spare = Some(spare);
+        self
     }
 
     /// Bytes written so far.
@@ -287,7 +302,12 @@ impl<'a> FrameWriter<'a> {
         }
         let room = len.max(2 * self.len).max(FIRST_SPILL_LEN).min(self.max_len);
         if self.spill.is_empty() {
-            self.spill = vec![0; room];
+            self.spill = self.spare.take().map(std::mem::take).unwrap_or_default();
+            if self.spill.capacity() < room {
+                self.spill = vec![0; room];
+            } else {
+                self.spill.resize(self.spill.capacity().min(self.max_len), 0);
+            }
             self.spill[..self.len].copy_from_slice(&self.slot[..self.len]);
         } else {
             self.spill.resize(room, 0);

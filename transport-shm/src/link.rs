@@ -205,6 +205,7 @@ impl Transport for ShmTransport {
             transport: "shm",
             peer: self.identity,
             sender: Box::new(ShmSender {
+                spins: cpus > 1,
                 producer: self.producer,
                 link: Arc::clone(&self.link),
                 max_message_len: self.max_message_len,
@@ -220,7 +221,12 @@ impl Transport for ShmTransport {
     }
 }
 
+/// How long to look for room before sleeping. A choice: a peer that reads has made room for a frame
+/// by then, and waking costs as much.
+const ROOM_SPIN: Duration = Duration::from_micros(20);
+
 struct ShmSender {
+    spins: bool,
     producer: ShmProducer,
     link: Arc<Link>,
     max_message_len: usize,
@@ -263,6 +269,32 @@ impl Sender for ShmSender {
             Ok(true) => Ok(()),
             Ok(false) => Err(SendError::Full),
             Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
+    fn spin(&mut self) -> bool {
+        if !self.spins {
+            return false;
+        }
+        self.producer.flush();
+        let start = Instant::now();
+        let mut yield_at = YIELD_EVERY;
+        loop {
+            for _ in 0..POLLS_PER_CLOCK {
+                std::hint::spin_loop();
+                if self.producer.has_room() {
+                    return true;
+                }
+            }
+            let spent = start.elapsed();
+            if spent >= ROOM_SPIN || self.link.flags() != 0 {
+                return false;
+            }
+            if spent >= yield_at {
+                // The peer may be waiting for this very CPU.
+                rustix::thread::sched_yield();
+                yield_at = start.elapsed() + YIELD_EVERY;
+            }
         }
     }
 

@@ -60,6 +60,9 @@ const QUEUED_OVERHEAD: usize = 64;
 /// Messages read in one go by a thread that has something else to do. A choice: keeps its own
 /// deadline within microseconds of the mark.
 const DRAIN_AT_ONCE: usize = 64;
+/// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
+/// JSON fits.
+const KEEP_SPILL_LEN: usize = 4 << 20;
 /// How long an ordinary close may wait to say goodbye to a peer that does not read.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -84,14 +87,20 @@ struct Inbox {
     bytes: usize,
 }
 
-type SenderGuard<'a> = MutexGuard<'a, Box<dyn Sender>>;
+type SenderGuard<'a> = MutexGuard<'a, SendHalf>;
+
+struct SendHalf {
+    half: Box<dyn Sender>,
+    /// Memory of the last message that did not fit into its claim.
+    spill: Vec<u8>,
+}
 
 pub(crate) struct Link {
     me: Weak<Link>,
     codec: AnyCodec,
     max_send_len: usize,
     limits: Limits,
-    sender: Mutex<Box<dyn Sender>>,
+    sender: Mutex<SendHalf>,
     /// The thread that has the sender waits for room.
     waiting_for_room: AtomicBool,
     /// The last message was given up after its first part: nothing may follow it.
@@ -129,7 +138,7 @@ impl Link {
             codec: agreement.codec,
             max_send_len: agreement.max_send_len,
             limits,
-            sender: Mutex::new(halves.sender),
+            sender: Mutex::new(SendHalf { half: halves.sender, spill: Vec::new() }),
             waiting_for_room: AtomicBool::new(false),
             half_sent: AtomicBool::new(false),
             receiver: Mutex::new(halves.receiver),
@@ -229,15 +238,15 @@ impl Link {
             let goodbye = Goodbye::new(codes::CLOSED, "").to_frame();
             let mut room = Room::until(GOODBYE_TIMEOUT);
             while self.over().is_none() {
-                match sender.claim(goodbye.len()) {
+                match sender.half.claim(goodbye.len()) {
                     Ok(slot) => {
                         put_whole(slot, &goodbye);
-                        sender.commit(goodbye.len());
-                        let _ = sender.flush();
+                        sender.half.commit(goodbye.len());
+                        let _ = sender.half.flush();
                         break;
                     }
                     Err(SendError::Full) => {
-                        if self.wait_for_room(&mut **sender, &mut room, None).is_err() {
+                        if self.wait_for_room(&mut *sender.half, &mut room, None).is_err() {
                             break;
                         }
                     }
@@ -255,10 +264,10 @@ impl Link {
             && !self.half_sent.load(Ordering::Relaxed)
         {
             let goodbye = Goodbye::new(fault.code(), "").to_frame();
-            if let Ok(slot) = sender.claim(goodbye.len()) {
+            if let Ok(slot) = sender.half.claim(goodbye.len()) {
                 put_whole(slot, &goodbye);
-                sender.commit(goodbye.len());
-                let _ = sender.flush();
+                sender.half.commit(goodbye.len());
+                let _ = sender.half.flush();
             }
         }
         self.end(fault.into())
@@ -278,15 +287,16 @@ impl Link {
         let min_len = head.len() + body_len.min(self.max_send_len);
         loop {
             self.check()?;
-            let slot = match sender.claim(min_len) {
+            let SendHalf { half, spill } = &mut *sender;
+            let slot = match half.claim(min_len) {
                 Ok(slot) => slot,
                 Err(SendError::Full) => {
-                    self.wait_for_room(&mut **sender, &mut room, lead.as_deref_mut())?;
+                    self.wait_for_room(&mut **half, &mut room, lead.as_deref_mut())?;
                     continue;
                 }
                 Err(e) => return Err(self.send_failed(e, lead)),
             };
-            let mut writer = FrameWriter::new(slot, self.max_send_len);
+            let mut writer = FrameWriter::new(slot, self.max_send_len).reusing(spill);
             let written = writer
                 .put(&head.to_bytes())
                 .and_then(|()| writer.put(head.name.as_bytes()))
@@ -300,13 +310,17 @@ impl Link {
             }
             return match writer.finish() {
                 Written::InPlace { len } => {
-                    sender.commit(len);
+                    half.commit(len);
                     // The peer may have seen it whatever `flush` says; whoever reads finds the end.
-                    let _ = sender.flush();
+                    let _ = half.flush();
                     Ok(())
                 }
                 Written::Spilled { bytes } => {
-                    self.send_spilled(&mut **sender, &bytes, &mut room, lead)
+                    let sent = self.send_spilled(&mut **half, &bytes, &mut room, lead);
+                    if bytes.capacity() <= KEEP_SPILL_LEN {
+                        *spill = bytes;
+                    }
+                    sent
                 }
             };
         }

@@ -110,6 +110,9 @@ impl Link {
                 return Ok(());
             }
         }
+        if sender.spin() {
+            return Ok(());
+        }
         // Counted before the last try for the lead: whoever leads then kicks us when it stops.
         let reads = data.is_some();
         if !reads {

@@ -165,6 +165,12 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
         self.free() >= len + overhead + footprint(least_fragment)
     }
 
+    /// Whether the last refused claim would succeed now, or the peer's `head` is no good: then the
+    /// next claim says so.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.reload_head().is_err() || self.free() >= self.wanted
+    }
+
     /// Publishes the batch and wakes the peer if it sleeps.
     pub(crate) fn flush(&mut self) {
         self.publish();
