@@ -23,7 +23,7 @@ pub struct Received {
 #[derive(Debug)]
 pub struct Token(pub &'static str);
 
-/// The error of [`fail`], an object.
+/// The error of `fail`, an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[allow(missing_docs, reason = "made up")]
 pub struct Failure {

@@ -4,7 +4,7 @@
 //! - [`child`]: other processes, which never outlive a test.
 //! - [`commands`] and [`gate`]: what the server of a test does, and how a test holds it up without
 //!   a clock.
-//! - [`bounded`]: nothing hangs for ever.
+//! - [`bounded()`]: nothing hangs for ever.
 //! - [`raw`]: a peer made by hand, that may lie.
 //! - [`stress`], [`census`]: traffic, and what a process has open.
 
