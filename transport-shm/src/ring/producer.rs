@@ -9,8 +9,7 @@ use crate::counters::Counter;
 use crate::layout::max_frame;
 use crate::sync::{Ordering, Site, fence_at};
 
-/// A batch goes out when it has this many records. A choice, from measurements with batches of 4
-/// to 16 (`docs/BENCHMARKS.md`).
+/// A batch goes out when it has this many records. A choice; not measured here.
 const BATCH_RECORDS: u64 = 32;
 /// A batch goes out when it has this many bytes. A choice.
 const BATCH_LEN: u64 = 16 << 10;
