@@ -39,6 +39,31 @@ impl fmt::Debug for Halves {
     }
 }
 
+impl Halves {
+    /// How both halves wait from now on.
+    pub fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.sender.set_wait_mode(mode);
+        self.receiver.set_wait_mode(mode);
+    }
+}
+
+/// How a side of a connection waits for the other one: what it pays for short answers.
+///
+/// Each side chooses for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WaitMode {
+    /// Looks for long before it sleeps: the shortest waits, at the price of a busy CPU while
+    /// messages keep coming. An idle connection still sleeps.
+    LowLatency,
+    /// Looks as long as that has paid of late, then sleeps.
+    #[default]
+    Balanced,
+    /// Sleeps at once: the least CPU, and a wake by the system for every message that is waited
+    /// for.
+    Idle,
+}
+
 /// A connection that a transport has opened.
 pub trait Transport: Send {
     /// Splits the connection into the parts that different threads use.
@@ -127,6 +152,11 @@ pub trait Sender: Send {
         false
     }
 
+    /// How [`spin`](Self::spin) looks from now on. A transport without a choice ignores it.
+    fn set_wait_mode(&mut self, mode: WaitMode) {
+        let _ = mode;
+    }
+
     /// Announces that this side is about to sleep until there is room for what was last refused
     /// with [`SendError::Full`]. `None` if there is room now.
     fn arm(&mut self) -> Option<Ticket>;
@@ -147,6 +177,11 @@ pub trait Receiver: Send {
     /// Looks out for a message without sleeping, as long as that pays on this machine and with
     /// this peer. True if [`poll`](Self::poll) has something to say.
     fn spin(&mut self) -> bool;
+
+    /// How [`spin`](Self::spin) looks from now on. A transport without a choice ignores it.
+    fn set_wait_mode(&mut self, mode: WaitMode) {
+        let _ = mode;
+    }
 
     /// Announces that this side is about to sleep until there is data. `None` if there is some now.
     fn arm(&mut self) -> Option<Ticket>;

@@ -17,6 +17,7 @@ use tramline_core::peer::{Patience, Peer, send_bytes};
 use tramline_core::router::Router;
 use tramline_core::session::Hello;
 use tramline_core::state::States;
+use tramline_core::transport::WaitMode;
 use tramline_core::{ConnectError, EncodeError, Halves, InvokeError, Limits, LinkError, SendError};
 use tramline_transport_pipe::{Stream, mem};
 
@@ -73,20 +74,12 @@ impl Client {
     ///
     /// When awaited or waited for: [`ConnectError`].
     pub fn connect(endpoint: &str) -> Connect {
-        Connect {
-            target: Target::Endpoint(endpoint.into()),
-            codec: AnyCodec::MSGPACK,
-            label: None,
-            limits: Limits::default(),
-        }
+        Connect { target: Target::Endpoint(endpoint.into()), options: Options::default() }
     }
 
-    pub(crate) fn open(
-        mut halves: Halves,
-        codec: AnyCodec,
-        label: Option<String>,
-        limits: Limits,
-    ) -> Result<Self, ConnectError> {
+    pub(crate) fn open(mut halves: Halves, options: Options) -> Result<Self, ConnectError> {
+        let Options { codec, label, limits, wait_mode } = options;
+        halves.set_wait_mode(wait_mode);
         let hello = Hello::new(codec, &limits, label, Vec::new());
         let agreement = meet::hello_as_client(&mut halves, &hello, codec, &limits)?;
         let (transport, identity) = (halves.transport, halves.peer);
@@ -283,27 +276,50 @@ pub(crate) enum Target {
 #[must_use = "nothing happens until this is awaited or waited for"]
 pub struct Connect {
     pub(crate) target: Target,
+    pub(crate) options: Options,
+}
+
+/// What a connecting side chooses.
+pub(crate) struct Options {
     pub(crate) codec: AnyCodec,
     pub(crate) label: Option<String>,
     pub(crate) limits: Limits,
+    pub(crate) wait_mode: WaitMode,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            codec: AnyCodec::MSGPACK,
+            label: None,
+            limits: Limits::default(),
+            wait_mode: WaitMode::default(),
+        }
+    }
 }
 
 impl Connect {
     /// The codec of this connection; MessagePack by default.
     pub fn codec(mut self, codec: AnyCodec) -> Self {
-        self.codec = codec;
+        self.options.codec = codec;
         self
     }
 
     /// The label by which the server knows this client.
     pub fn label(mut self, label: &str) -> Self {
-        self.label = Some(label.to_owned());
+        self.options.label = Some(label.to_owned());
         self
     }
 
     /// Limits of this side.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.options.limits = limits;
+        self
+    }
+
+    /// How this side waits; [`WaitMode::Balanced`] by default.
+    pub fn wait_mode(mut self, mode: WaitMode) -> Self {
+        self.options.wait_mode = mode;
         self
     }
 
@@ -313,22 +329,23 @@ impl Connect {
     ///
     /// [`ConnectError`] says what to do next.
     pub fn wait(self) -> Result<Client, ConnectError> {
-        self.limits.check()?;
+        let limits = &self.options.limits;
+        limits.check()?;
         let halves = match self.target {
             Target::Endpoint(text) => {
                 let endpoint: Endpoint = text.parse()?;
                 match endpoint.scheme() {
                     Scheme::Mem => {
-                        let mem = mem::connect(endpoint.name(), &self.limits)?;
+                        let mem = mem::connect(endpoint.name(), limits)?;
                         tramline_core::Transport::into_halves(Box::new(mem))
                     }
-                    scheme => meet::call(Stream::connect(endpoint.name())?, scheme, &self.limits)?,
+                    scheme => meet::call(Stream::connect(endpoint.name())?, scheme, limits)?,
                 }
             }
             #[cfg(unix)]
-            Target::Stream(stream, scheme) => meet::call(stream, scheme, &self.limits)?,
+            Target::Stream(stream, scheme) => meet::call(stream, scheme, limits)?,
         };
-        Client::open(halves, self.codec, self.label, self.limits)
+        Client::open(halves, self.options)
     }
 }
 
@@ -343,7 +360,7 @@ impl IntoFuture for Connect {
 
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").field("codec", &self.codec).finish_non_exhaustive()
+        f.debug_struct("Connect").field("codec", &self.options.codec).finish_non_exhaustive()
     }
 }
 

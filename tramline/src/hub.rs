@@ -11,7 +11,7 @@ use tramline_core::error::codes;
 use tramline_core::limits::MAX_SUBSCRIPTIONS;
 use tramline_core::peer::Peer;
 use tramline_core::session::{Goodbye, Hello};
-use tramline_core::transport::Transport;
+use tramline_core::transport::{Transport, WaitMode};
 use tramline_core::{AnyCodec, ConnectError, Error, Halves, Limits, LinkError};
 use tramline_transport_pipe::{Listener, Stream, mem};
 
@@ -48,6 +48,7 @@ pub(crate) struct Hub {
     scheme: Scheme,
     codecs: Vec<AnyCodec>,
     limits: Limits,
+    wait_mode: WaitMode,
     label: Option<String>,
     on_refused: Option<Box<Refused>>,
     exit_with_parent: bool,
@@ -78,6 +79,7 @@ impl Hub {
             scheme,
             codecs,
             limits,
+            wait_mode: WaitMode::default(),
             label,
             on_refused,
             exit_with_parent: false,
@@ -94,6 +96,11 @@ impl Hub {
 
     pub(crate) fn exit_with_parent(mut self, exit: bool) -> Self {
         self.exit_with_parent = exit;
+        self
+    }
+
+    pub(crate) fn wait_mode(mut self, mode: WaitMode) -> Self {
+        self.wait_mode = mode;
         self
     }
 
@@ -243,6 +250,7 @@ impl Hub {
     /// Hello, then everything else, until the link is over.
     fn serve(self: &Arc<Self>, mut halves: Halves) -> Result<LinkError, ConnectError> {
         let mut agreement = meet::hear_hello(&mut halves, &self.codecs, &self.limits)?;
+        halves.set_wait_mode(self.wait_mode);
         let capabilities = self.service.router.capabilities();
         agreement.listens.retain(|name| capabilities.may_use_event(name));
         agreement.listens.truncate(MAX_SUBSCRIPTIONS);

@@ -30,6 +30,7 @@ pub use tramline_core::events::{Event, ListenerId};
 pub use tramline_core::gate::Capabilities;
 pub use tramline_core::peer::Peer;
 pub use tramline_core::state::State;
+pub use tramline_core::transport::WaitMode;
 pub use tramline_core::{
     ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error, FrameWriter,
     HandlerFailure, InvokeError, Limits, LinkError, PeerFault, PeerIdentity, Rejection, SendError,

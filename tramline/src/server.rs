@@ -11,6 +11,7 @@ use tramline_core::events::{Event, Listeners};
 use tramline_core::gate::Capabilities;
 use tramline_core::router::Router;
 use tramline_core::state::States;
+use tramline_core::transport::WaitMode;
 use tramline_core::{ConfigError, ConnectError, Error, Limits};
 use tramline_transport_pipe::{Listener, mem};
 
@@ -57,6 +58,7 @@ pub struct Server {
     executor: Executor,
     codecs: Vec<AnyCodec>,
     limits: Limits,
+    wait_mode: WaitMode,
     label: Option<String>,
     on_refused: Option<Box<Refused>>,
     parent: bool,
@@ -134,6 +136,13 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How this side waits on each of its connections; [`WaitMode::Balanced`] by default.
+    #[must_use]
+    pub fn wait_mode(mut self, mode: WaitMode) -> Self {
+        self.wait_mode = mode;
         self
     }
 
@@ -266,6 +275,7 @@ impl Server {
             });
             Hub::new(service, scheme, codecs, self.limits, self.label, self.on_refused)
                 .exit_with_parent(self.parent && !self.outlives_parent)
+                .wait_mode(self.wait_mode)
         });
         match mistake {
             Some(mistake) => Err(mistake.into()),

@@ -9,10 +9,11 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use tramline_core::transport::WaitMode;
 use tramline_core::{AnyCodec, ConfigError, ConnectError, Limits};
 use tramline_transport_pipe::Stream;
 
-use crate::client::{Client, Connect, Target};
+use crate::client::{Client, Connect, Options, Target};
 use crate::endpoint::Scheme;
 
 /// Names the inherited socket to the child: its descriptor and the parent's process id.
@@ -67,13 +68,7 @@ impl Sidecar {
     ///
     /// When awaited or waited for: [`ConnectError`].
     pub fn spawn(command: Command) -> Spawn {
-        Spawn {
-            command,
-            scheme: Scheme::Auto,
-            codec: AnyCodec::MSGPACK,
-            label: None,
-            limits: Limits::default(),
-        }
+        Spawn { command, scheme: Scheme::Auto, options: Options::default() }
     }
 
     /// The connection, to be used on its own. It ends with the sidecar.
@@ -175,9 +170,7 @@ impl Drop for Reaped {
 pub struct Spawn {
     command: Command,
     scheme: Scheme,
-    codec: AnyCodec,
-    label: Option<String>,
-    limits: Limits,
+    options: Options,
 }
 
 impl Spawn {
@@ -189,19 +182,25 @@ impl Spawn {
 
     /// The codec of this connection; MessagePack by default.
     pub fn codec(mut self, codec: AnyCodec) -> Self {
-        self.codec = codec;
+        self.options.codec = codec;
         self
     }
 
     /// The label by which the child knows this process.
     pub fn label(mut self, label: &str) -> Self {
-        self.label = Some(label.to_owned());
+        self.options.label = Some(label.to_owned());
         self
     }
 
     /// Limits of this side.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.options.limits = limits;
+        self
+    }
+
+    /// How this side waits; [`WaitMode::Balanced`] by default. The child chooses for itself.
+    pub fn wait_mode(mut self, mode: WaitMode) -> Self {
+        self.options.wait_mode = mode;
         self
     }
 
@@ -211,7 +210,7 @@ impl Spawn {
     ///
     /// [`ConnectError`]; the child is gone then.
     pub fn wait(mut self) -> Result<Sidecar, ConnectError> {
-        self.limits.check()?;
+        self.options.limits.check()?;
         let (stream, child_end) =
             Stream::pair().map_err(|e| ConnectError::os("making a socket pair", e))?;
         let mapping = FdMapping { parent_fd: child_end, child_fd: CHILD_FD };
@@ -227,13 +226,8 @@ impl Spawn {
         // The command holds the child's end of the socket: without this, the child's death would
         // not be seen.
         drop(self.command);
-        let client = Connect {
-            target: Target::Stream(stream, self.scheme),
-            codec: self.codec,
-            label: self.label,
-            limits: self.limits,
-        }
-        .wait()?;
+        let client = Connect { target: Target::Stream(stream, self.scheme), options: self.options }
+            .wait()?;
         Ok(Sidecar { client, child })
     }
 }

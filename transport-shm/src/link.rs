@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::net::Shutdown;
-use tramline_core::transport::{Receiver, Sender, Signal, Ticket, WaitFor};
+use tramline_core::transport::{Receiver, Sender, Signal, Ticket, WaitFor, WaitMode};
 use tramline_core::{Frame, Halves, LinkError, PeerFault, PeerIdentity, SendError, Transport};
 
 use crate::death;
@@ -205,6 +205,7 @@ impl Transport for ShmTransport {
             transport: "shm",
             peer: self.identity,
             sender: Box::new(ShmSender {
+                may_spin: cpus > 1,
                 spins: cpus > 1,
                 producer: self.producer,
                 link: Arc::clone(&self.link),
@@ -226,6 +227,8 @@ impl Transport for ShmTransport {
 const ROOM_SPIN: Duration = Duration::from_micros(20);
 
 struct ShmSender {
+    /// There is a CPU for each side.
+    may_spin: bool,
     spins: bool,
     producer: ShmProducer,
     link: Arc<Link>,
@@ -296,6 +299,10 @@ impl Sender for ShmSender {
                 yield_at = start.elapsed() + YIELD_EVERY;
             }
         }
+    }
+
+    fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.spins = self.may_spin && mode != WaitMode::Idle;
     }
 
     fn fits(&mut self, len: usize) -> bool {
@@ -400,6 +407,10 @@ impl Receiver for ShmReceiver {
                 yield_at = start.elapsed() + YIELD_EVERY;
             }
         }
+    }
+
+    fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.budget.set_mode(mode);
     }
 
     fn arm(&mut self) -> Option<Ticket> {

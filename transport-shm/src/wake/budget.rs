@@ -3,6 +3,8 @@
 //! Spinning must be earned. It pays when data comes within the budget; with both sides on one CPU
 //! it only takes the time the other side needs.
 
+use tramline_core::transport::WaitMode;
+
 /// Where a link starts, in nanoseconds. A choice: most replies of a running peer come within it.
 const START_NS: u32 = 20_000;
 /// Upper end, in nanoseconds. A choice: twice what a sleep and its wake cost across cores.
@@ -14,6 +16,10 @@ const LEAST_NS: u32 = 1_000;
 /// What a sleep and its wake cost, in nanoseconds. Measured across cores of a virtual machine.
 const WAKE_COST_NS: u64 = 50_000;
 
+/// The budget of [`WaitMode::LowLatency`], in nanoseconds. A choice: pauses of a busy peer are
+/// shorter; a CPU that is busy for this long after the last message is a small price.
+const LOW_LATENCY_NS: u32 = 2_000_000;
+
 /// The budget of one direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Budget {
@@ -21,6 +27,7 @@ pub(crate) struct Budget {
     vain_parks: u8,
     spun_in_vain: bool,
     allowed: bool,
+    mode: WaitMode,
 }
 
 impl Budget {
@@ -32,7 +39,19 @@ impl Budget {
             vain_parks: 0,
             spun_in_vain: false,
             allowed,
+            mode: WaitMode::Balanced,
         }
+    }
+
+    /// Begins anew in another mode.
+    pub(crate) fn set_mode(&mut self, mode: WaitMode) {
+        self.mode = mode;
+        self.now_ns = match mode {
+            _ if !self.allowed => 0,
+            WaitMode::LowLatency => LOW_LATENCY_NS,
+            WaitMode::Idle => 0,
+            _ => START_NS,
+        };
     }
 
     /// How long to look now, in nanoseconds.
@@ -53,6 +72,9 @@ impl Budget {
     /// A sleep ended after `waited_ns`.
     pub(crate) fn parked(&mut self, waited_ns: u64) {
         let spun_in_vain = std::mem::take(&mut self.spun_in_vain);
+        if self.mode != WaitMode::Balanced {
+            return;
+        }
         if waited_ns < 2 * WAKE_COST_NS {
             // Most of that wait was the wake itself: looking a little longer would have won.
             self.grow(RESTART_NS);
@@ -68,7 +90,7 @@ impl Budget {
     fn grow(&mut self, at_least_ns: u32) {
         self.vain_parks = 0;
         self.spun_in_vain = false;
-        if self.allowed {
+        if self.allowed && self.mode == WaitMode::Balanced {
             self.now_ns = (self.now_ns + self.now_ns / 2).clamp(at_least_ns, MAX_NS);
         }
     }
@@ -84,6 +106,24 @@ mod tests {
         budget.found_in_time();
         budget.parked(1);
         assert_eq!(budget.spin_ns(), 0);
+    }
+
+    #[test]
+    fn low_latency_and_idle_are_not_learned() {
+        let mut budget = Budget::new(2);
+        for (mode, ns) in [(WaitMode::LowLatency, LOW_LATENCY_NS), (WaitMode::Idle, 0)] {
+            budget.set_mode(mode);
+            (0..5).for_each(|_| budget.found_in_time());
+            (0..5).for_each(|_| {
+                budget.spun_in_vain();
+                budget.parked(10_000_000);
+            });
+            budget.parked(1);
+            assert_eq!(budget.spin_ns(), ns);
+        }
+        let mut single = Budget::new(1);
+        single.set_mode(WaitMode::LowLatency);
+        assert_eq!(single.spin_ns(), 0);
     }
 
     #[test]
