@@ -30,6 +30,7 @@
 //! | 24 | 16 | nonce half: random |
 //! | 40 | 8 | wanted ring capacity, in bytes |
 //! | 48 | 8 | largest ring capacity taken from the peer, in bytes |
+//! | 56 | 8 | CPUs the sender may run on: bit `n mod 64` for CPU `n`; a hint
 //!
 //! for OFFER, with
 //!
@@ -67,6 +68,7 @@ use crate::layout::{self, Fixed};
 use crate::link::ShmTransport;
 use crate::ring::memory::{self, PeerMap};
 use crate::segment::{self, Mapping, Refused};
+use crate::wake::cpus;
 use crate::{Established, death};
 
 const MESSAGE_LEN: usize = 64;
@@ -145,6 +147,7 @@ pub(crate) fn run(
     let theirs = read_hello(&message)?;
 
     // Exchange 2.
+    let peer_cpus = theirs.as_ref().map_or(0, |theirs| theirs.cpus);
     let mine = theirs.and_then(|theirs| {
         if theirs.half == half {
             // Also what a mirror of our own bytes would send; its segment could be any.
@@ -178,7 +181,8 @@ pub(crate) fn run(
         (Err(reject), _) | (_, Err(reject)) => return rejected(wire, reject),
     };
     let own = memory::own(mapping, capacity_of(&fixed));
-    let open = ShmTransport::open(wire.socket, own, peer_map, peer, limits.max_message_len);
+    let cpus = cpus::shared_with(peer_cpus);
+    let open = ShmTransport::open(wire.socket, own, peer_map, peer, limits.max_message_len, cpus);
     open.map(Established::Open).map_err(|error| ConnectError::os("watch the socket", error))
 }
 
@@ -245,6 +249,7 @@ fn hello(half: [u8; 16], capacity: u64) -> Message {
     put(&mut message, 24, &half);
     put(&mut message, 40, &capacity.to_le_bytes());
     put(&mut message, 48, &capacity.to_le_bytes());
+    put(&mut message, 56, &cpus::own().to_le_bytes());
     message
 }
 
@@ -305,6 +310,7 @@ fn read_reject(at: &'static str, message: &Message) -> Result<Reject, ConnectErr
 struct Hello {
     half: [u8; 16],
     max_capacity: u64,
+    cpus: u64,
 }
 
 fn read_hello(message: &Message) -> Result<Result<Hello, Reject>, ConnectError> {
@@ -319,11 +325,14 @@ fn read_hello(message: &Message) -> Result<Result<Hello, Reject>, ConnectError> 
         let why = format!("the peer speaks handshake version {version}, layout {layout}");
         return Ok(Err(Reject { code: Reject::VERSION, why: why.into() }));
     }
-    zero_from(at, message, 56)?;
     if u64::from_le_bytes(get(message, 16)) != 0 {
         return Err(broken(at, "features that version 1 does not have"));
     }
-    Ok(Ok(Hello { half: get(message, 24), max_capacity: u64::from_le_bytes(get(message, 48)) }))
+    Ok(Ok(Hello {
+        half: get(message, 24),
+        max_capacity: u64::from_le_bytes(get(message, 48)),
+        cpus: u64::from_le_bytes(get(message, 56)),
+    }))
 }
 
 fn read_offer(

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use tramline_core::PeerFault;
 
 use super::memory::{OwnWords, PeerMemory};
-use super::record::{Action, HEADER, State, footprint, validate};
+use super::record::{Action, HEADER, State, footprint, plain, validate};
 use super::{ParkWord, Side, WakeOnce};
 use crate::counters::Counter;
 use crate::sync::{Ordering, Site, fence_at};
@@ -35,8 +35,10 @@ pub(crate) struct Consumer<W, P> {
     words: W,
     peer: P,
     state: State,
-    /// `head` as the peer knows it.
+    /// `head` as of the last look at whether the peer waits for room.
     published: u64,
+    /// `head` as the peer knows it.
+    told: u64,
     buffer: BytesMut,
     wakes: WakeOnce,
     park: ParkWord,
@@ -59,6 +61,7 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
             peer,
             state,
             published: 0,
+            told: 0,
             buffer: BytesMut::new(),
             wakes: WakeOnce::default(),
             park: ParkWord::default(),
@@ -77,20 +80,45 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
     }
 
     /// Reads on to the end of the next message.
+    #[inline]
     pub(crate) fn poll(&mut self) -> Result<Polled, PeerFault> {
+        let offset = self.offset();
+        // The one read of this header; only the copy is judged and used.
+        let word = self.peer.header(offset);
+        if let Some(len) = plain(word, &self.state) {
+            self.forget_last();
+            self.peer.copy_out(offset + HEADER, len, &mut self.buffer);
+            self.state.after_pad = false;
+            self.advance(footprint(len));
+            return Ok(Polled::Message);
+        }
+        if word == 0 && !self.state.closed {
+            self.tell_head();
+            return Ok(Polled::Nothing);
+        }
+        self.poll_on(word)
+    }
+
+    /// Makes the buffer ready for another message.
+    #[inline]
+    fn forget_last(&mut self) {
+        if self.buffer.capacity() > KEEP_LEN && self.buffer.len() < self.buffer.capacity() / 4 {
+            self.buffer = BytesMut::new();
+        }
+        self.buffer.clear();
+    }
+
+    /// As [`poll`](Self::poll), from a record on whose header was read as `word`.
+    #[cold]
+    fn poll_on(&mut self, mut word: u64) -> Result<Polled, PeerFault> {
         if self.state.assembled.is_none() {
-            if self.buffer.capacity() > KEEP_LEN && self.buffer.len() < self.buffer.capacity() / 4 {
-                self.buffer = BytesMut::new();
-            }
-            self.buffer.clear();
+            self.forget_last();
         }
         let start = self.state.head;
         for _ in 0..POLL_RECORDS {
             let offset = self.offset();
-            // The one read of this header; only the copy is judged and used.
-            let word = self.peer.header(offset);
             if word == 0 {
-                self.publish_head();
+                self.tell_head();
                 return Ok(if self.state.closed { Polled::Closed } else { Polled::Nothing });
             }
             match validate(word, &self.state)? {
@@ -118,6 +146,8 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
             if self.state.head - start >= POLL_LEN {
                 break;
             }
+            // The one read of this header; only the copy is judged and used.
+            word = self.peer.header(self.offset());
         }
         Ok(Polled::Nothing)
     }
@@ -149,11 +179,12 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
         }
     }
 
+    #[inline]
     fn offset(&self) -> usize {
-        // Below the capacity, which is a `usize`.
-        usize::try_from(self.state.head & (self.state.capacity as u64 - 1)).unwrap_or(0)
+        self.state.offset()
     }
 
+    #[inline]
     fn advance(&mut self, footprint: usize) {
         self.state.head += footprint as u64;
         self.state.number += 1;
@@ -162,12 +193,25 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
         }
     }
 
+    /// Says how far we have read, without a look at whether the peer waits for room. It cannot wait
+    /// for what is told here: an eighth of the ring at most, since every eighth goes through
+    /// `publish_head`, and no claim wants more than a frame and its padding, less than half.
+    #[inline]
+    fn tell_head(&mut self) {
+        if self.told != self.state.head {
+            self.told = self.state.head;
+            self.words.store_head(self.state.head);
+        }
+    }
+
     /// Gives what was read back to the peer, and wakes it if it waits for room.
+    #[cold]
     fn publish_head(&mut self) {
         if self.published == self.state.head {
             return;
         }
         self.published = self.state.head;
+        self.told = self.state.head;
         self.words.store_head(self.state.head);
         // PAIRS WITH the fence in `Producer::arm` (P4): either we see that the peer sleeps, or it
         // sees the room.

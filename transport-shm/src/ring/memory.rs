@@ -23,6 +23,10 @@ pub(crate) trait OwnRing {
     fn store_header(&mut self, offset: usize, word: u64, order: Ordering);
     /// The bytes from `offset` on, to write a payload into.
     fn slot(&mut self, offset: usize, len: usize) -> &mut [u8];
+    /// Says that the line at `offset` will be written soon.
+    fn will_write(&self, offset: usize) {
+        let _ = offset;
+    }
 }
 
 /// The words of our own segment. A memory provides the bare accesses; the orders are stated once,
@@ -203,6 +207,24 @@ impl OwnRing for OwnRingMap {
         //   borrowed now. Other processes can only read.
         let header = unsafe { AtomicU64::from_ptr(at) };
         header.store(word, order);
+    }
+
+    #[inline]
+    fn will_write(&self, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let at = self.mapping.at(layout::HEADER_LEN).as_ptr().wrapping_add(offset);
+            // SAFETY: a hint: it reads and writes nothing and faults on no address.
+            unsafe {
+                core::arch::asm!(
+                    "prefetchw [{at}]",
+                    at = in(reg) at,
+                    options(nostack, preserves_flags, readonly)
+                );
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = offset;
     }
 
     #[inline]

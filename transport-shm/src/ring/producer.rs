@@ -14,6 +14,17 @@ const BATCH_RECORDS: u64 = 32;
 /// A batch goes out when it has this many bytes. A choice.
 const BATCH_LEN: u64 = 16 << 10;
 
+/// Behind records up to this long the next lines are fetched for writing at once, while there is
+/// time: the peer has read them since we wrote them last, and the header could not go out before the
+/// payload's lines have come back. Measured, round trips of 64 bytes: 200 to 160 ns where the floor
+/// is 120; of 4 KiB, where the processor sees the run of writes by itself: 510 to 600 ns, hence the
+/// limit.
+const LOOKAHEAD_UP_TO: usize = 512;
+/// Lines fetched: a record of 64 bytes touches two.
+const LOOKAHEAD_LINES: usize = 2;
+/// Bytes of a cache line. More would only mean that some hint is of no use.
+const LINE_LEN: usize = 64;
+
 /// Writes records. One message at a time, one thread at a time.
 #[derive(Debug)]
 pub(crate) struct Producer<R, W, P> {
@@ -71,6 +82,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     /// Makes room for a record of `min_len` bytes (at most the largest frame): true if there is.
     /// [`slot`](Self::slot) then gives it. A refusal publishes what was written, for the peer can
     /// only make room by reading.
+    #[inline]
     pub(crate) fn claim(&mut self, min_len: usize) -> Result<bool, PeerFault> {
         self.claimed = None;
         let largest = self.max_frame();
@@ -99,12 +111,14 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// The room of the last claim; empty if it was refused or used up.
+    #[inline]
     pub(crate) fn slot(&mut self) -> &mut [u8] {
         let at = self.offset() + HEADER;
         self.ring.slot(at, self.claimed.unwrap_or(0))
     }
 
     /// Ends the claim with a record of its first `len` bytes.
+    #[inline]
     pub(crate) fn commit(&mut self, kind: Kind, len: usize) {
         let claimed = self.claimed.take();
         assert!(claimed >= Some(len), "commit of {len} bytes, claimed were {claimed:?}");
@@ -171,6 +185,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Publishes the batch and wakes the peer if it sleeps.
+    #[inline]
     pub(crate) fn flush(&mut self) {
         self.publish();
         if std::mem::take(&mut self.must_ring) {
@@ -214,6 +229,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Publishes the batch without looking whether the peer sleeps.
+    #[inline]
     fn publish(&mut self) {
         let Some((offset, word)) = self.held.take() else { return };
         // PAIRS WITH the acquire in `PeerMemory::header` (P1): a reader that sees this header also
@@ -227,6 +243,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Writes a record whose payload is in place and whose room was checked.
+    #[inline]
     fn write(&mut self, kind: Kind, len: usize) {
         let offset = self.offset();
         let footprint = footprint(len);
@@ -242,15 +259,24 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
         }
         self.tail += footprint as u64;
         self.number += 1;
+        if footprint <= LOOKAHEAD_UP_TO {
+            // Not the next record's first line: the peer is looking at it.
+            for line in 1..=LOOKAHEAD_LINES {
+                let offset = self.offset() + line * LINE_LEN;
+                self.ring.will_write(offset & (self.ring.capacity() - 1));
+            }
+        }
     }
 
     /// Where the next record goes.
+    #[inline]
     fn offset(&self) -> usize {
         // Below the capacity, which is a `usize`.
         usize::try_from(self.tail & (self.ring.capacity() as u64 - 1)).unwrap_or(0)
     }
 
     /// Bytes free for records, by the last known head.
+    #[inline]
     fn free(&self) -> usize {
         // `head <= tail <= head + capacity - 8` holds: `reload_head` and `claim` see to it.
         let used = usize::try_from(self.tail - self.head).unwrap_or(usize::MAX);
