@@ -7,7 +7,7 @@ use crate::codec::AnyCodec;
 use crate::command::Raw;
 use crate::envelope::{BodyKind, Envelope, Kind};
 use crate::error::{DecodeError, InvokeError, LinkError, PeerFault};
-use crate::transport::Frame;
+use crate::frame::Frame;
 
 /// A `Response` or an `Error`, still in its frame.
 #[derive(Debug)]

@@ -1,17 +1,16 @@
 //! Who listens to what.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use serde::Deserialize;
 
 use crate::codec::AnyCodec;
 use crate::envelope::BodyKind;
 use crate::error::{ConfigError, DecodeError};
-use crate::limits::check_event_name;
+use crate::limits::{NameMap, check_event_name};
 use crate::peer::Peer;
 
 /// A received event, as a listener sees it.
@@ -91,13 +90,36 @@ struct Listener {
 /// The listeners of one name. A slice behind a counter, so that delivery holds no lock.
 type Group = Arc<[Arc<Listener>]>;
 
+/// The listeners of the last event of one connection: events of one name come in runs.
+pub struct LastEvent {
+    name: Box<str>,
+    /// Weak: a listener that is removed goes at once, and what it holds with it.
+    listeners: Weak<[Arc<Listener>]>,
+    changes: u64,
+}
+
+impl Default for LastEvent {
+    fn default() -> Self {
+        let none: Group = Arc::default();
+        Self { name: Box::default(), listeners: Arc::downgrade(&none), changes: 0 }
+    }
+}
+
+impl fmt::Debug for LastEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LastEvent").field(&self.name).finish()
+    }
+}
+
 /// All listeners of one place.
 ///
 /// A listener may listen and unlisten inside its callback: callbacks run without any lock held.
 #[derive(Default)]
 pub struct Listeners {
     next_id: AtomicU64,
-    by_name: RwLock<HashMap<Box<str>, Group>>,
+    by_name: RwLock<NameMap<Box<str>, Group>>,
+    /// Counts the changes of `by_name`.
+    changes: AtomicU64,
 }
 
 impl Listeners {
@@ -124,6 +146,7 @@ impl Listeners {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let known = by_name.get(name).cloned().unwrap_or_default();
         by_name.insert(name.into(), known.iter().cloned().chain([listener]).collect());
+        self.changed();
         Ok(id)
     }
 
@@ -149,7 +172,13 @@ impl Listeners {
         } else {
             by_name.insert(name.clone(), left);
         }
+        self.changed();
         Some(name)
+    }
+
+    fn changed(&self) {
+        // PAIRS WITH the acquire in `deliver`: whoever reads the count finds the change in the map.
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Calls every listener of the event's name, in the order in which they were added. True if one
@@ -157,13 +186,27 @@ impl Listeners {
     ///
     /// A listener that panics is its own loss: its text goes to the panic hook, the others are
     /// called.
-    pub fn deliver(&self, event: Event<'_>) -> bool {
-        let listeners = {
-            let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-            by_name.get(event.name).cloned()
+    pub fn deliver(&self, event: Event<'_>, last: &mut LastEvent) -> bool {
+        // PAIRS WITH the release in `changed`. Read before the map: a change in between is then
+        // looked up once more next time.
+        let changes = self.changes.load(Ordering::Acquire);
+        let known = if last.changes == changes && *last.name == *event.name {
+            last.listeners.upgrade()
+        } else {
+            None
         };
+        let listeners = known.unwrap_or_else(|| {
+            let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+            let found = by_name.get(event.name).cloned().unwrap_or_default();
+            drop(by_name);
+            if *last.name != *event.name {
+                last.name = event.name.into();
+            }
+            (last.listeners, last.changes) = (Arc::downgrade(&found), changes);
+            found
+        });
         let mut removed = false;
-        for listener in listeners.iter().flat_map(|group| group.iter()) {
+        for listener in listeners.iter() {
             // The swap decides a race between two threads that deliver a `once`. Relaxed: nothing
             // else is published by it.
             let active = if listener.once {

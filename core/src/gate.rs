@@ -1,6 +1,6 @@
 //! Allowed or refused: decided by name, before arguments are decoded.
 
-use std::collections::HashSet;
+use crate::limits::NameSet;
 
 /// What a peer may do. Nothing, unless it is named here.
 ///
@@ -23,12 +23,12 @@ pub struct Capabilities {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Names {
     Every,
-    Only(HashSet<Box<str>>),
+    Only(NameSet),
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Self::Only(HashSet::new())
+        Self::Only(NameSet::default())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod command;
 pub mod envelope;
 pub mod error;
 pub mod events;
+pub mod frame;
 pub mod gate;
 pub mod limits;
 pub mod peer;
@@ -25,5 +26,6 @@ pub use error::{
     ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error, HandlerFailure,
     InvokeError, LinkError, PeerFault, Rejection, SendError,
 };
+pub use frame::{Frame, FrameWriter};
 pub use limits::Limits;
-pub use transport::{Frame, FrameWriter, Halves, PeerIdentity, Transport};
+pub use transport::{Halves, PeerIdentity, Transport};

@@ -1,5 +1,7 @@
 //! Every cap, with its unit in the name.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::error::ConfigError;
 
 /// Longest command or event name, in bytes. A choice: twice the longest name seen in Tauri apps'
@@ -83,6 +85,12 @@ impl Limits {
         in_range("max_connections", self.max_connections as u64, 1, 1 << 16)
     }
 }
+
+/// Things by command or event name. The hash is quick on short names and seeded at random, for peers
+/// choose names, too.
+pub(crate) type NameMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+/// Names.
+pub type NameSet = HashSet<Box<str>, foldhash::fast::RandomState>;
 
 /// Checks an event name by Tauri's rule: Unicode alphanumeric or `-` `/` `:` `_`.
 ///

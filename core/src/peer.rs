@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Head, Kind};
 use crate::error::{EncodeError, LinkError, SendError};
+use crate::frame::FrameWriter;
 use crate::limits::check_event_name;
-use crate::transport::{FrameWriter, PeerIdentity};
+use crate::transport::PeerIdentity;
 
 /// Writes a message's body into its frame.
 pub type Fill<'f> = &'f mut dyn FnMut(&mut FrameWriter<'_>) -> Result<(), EncodeError>;

@@ -1,21 +1,27 @@
 //! Name to handler.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::command::{Call, Commands, Handler, ended_without_answer};
 use crate::error::{ConfigError, Rejection, codes};
 use crate::gate::Capabilities;
-use crate::limits::MAX_NAME_LEN;
+use crate::limits::{MAX_NAME_LEN, NameMap};
 use crate::state::States;
 
 /// Commands, managed values and what peers may do: everything a server decides calls by.
 #[derive(Debug, Default)]
 pub struct Router {
-    commands: HashMap<&'static str, (Handler, &'static [&'static str])>,
+    commands: NameMap<&'static str, Entry>,
     states: Arc<States>,
     capabilities: Capabilities,
+}
+
+#[derive(Debug)]
+struct Entry {
+    handler: Handler,
+    /// What the capabilities say, looked up once.
+    allowed: bool,
 }
 
 impl Router {
@@ -29,13 +35,14 @@ impl Router {
         states: States,
         capabilities: Capabilities,
     ) -> Result<Self, ConfigError> {
-        let mut by_name = HashMap::new();
-        for (name, args, handler) in commands.into_entries() {
+        let mut by_name = NameMap::default();
+        for (name, _, handler) in commands.into_entries() {
             if name.len() > MAX_NAME_LEN {
                 let len = name.len();
                 return Err(ConfigError::CommandName { name: name.into(), len, max: MAX_NAME_LEN });
             }
-            if by_name.insert(name, (handler, args)).is_some() {
+            let allowed = capabilities.may_invoke(name);
+            if by_name.insert(name, Entry { handler, allowed }).is_some() {
                 return Err(ConfigError::DuplicateCommand { name: name.into() });
             }
         }
@@ -50,16 +57,20 @@ impl Router {
     /// The refusal, in Tauri's words.
     #[inline]
     pub fn route(&self, command: &str) -> Result<Handler, Rejection> {
-        if !self.capabilities.may_invoke(command) {
-            let text = format!("Command {command} not allowed by ACL");
-            return Err(Rejection::Denied { text: text.into() });
-        }
         match self.commands.get(command) {
-            Some((handler, _)) => Ok(*handler),
-            None => {
-                let text = format!("Command {command} not found");
-                Err(Rejection::UnknownCommand { text: text.into() })
-            }
+            Some(entry) if entry.allowed => Ok(entry.handler),
+            _ => Err(self.refuse(command)),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, command: &str) -> Rejection {
+        if self.capabilities.may_invoke(command) {
+            let text = format!("Command {command} not found");
+            Rejection::UnknownCommand { text: text.into() }
+        } else {
+            let text = format!("Command {command} not allowed by ACL");
+            Rejection::Denied { text: text.into() }
         }
     }
 

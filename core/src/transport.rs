@@ -2,19 +2,17 @@
 //!
 //! A transport moves frames: runs of bytes with a length. It never looks inside. A frame is
 //! written in place: [`Sender::claim`] gives room, the codec writes into it through a
-//! [`FrameWriter`], [`Sender::commit`] makes it visible to the peer. A message larger than one
+//! [`FrameWriter`](crate::frame::FrameWriter), [`Sender::commit`] makes it visible to the peer. A message larger than one
 //! claim goes through [`Sender::send_part`].
 //!
 //! Waiting is split from reading, so that a thread can sleep without holding the receiver: take a
 //! [`Ticket`] with `arm`, let go of the half, then [`Signal::wait`].
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-
 use crate::error::{LinkError, SendError};
+use crate::frame::Frame;
 
 /// One open connection on which nothing has been said yet.
 pub struct Halves {
@@ -135,6 +133,33 @@ pub trait Sender: Send {
     /// other message may be sent in between, unless `sent` is still 0.
     fn send_part(&mut self, message: &[u8], sent: &mut usize) -> Result<(), SendError>;
 
+    /// Whether a message may go out piece by piece while it is still being written, its length not
+    /// known. A transport that says no is never given a piece.
+    fn streams(&self) -> bool {
+        false
+    }
+
+    /// Sends what is left of `piece`, not empty, the next part of one message, as far as there is
+    /// room now; the message ends with it if `last`. `sent` counts the bytes of the piece that have
+    /// gone and must be 0 on the first call for it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when room ran out: wait, then call again with the same arguments.
+    fn send_piece(&mut self, piece: &[u8], sent: &mut usize, last: bool) -> Result<(), SendError> {
+        let _ = (piece, sent, last);
+        Err(SendError::Full)
+    }
+
+    /// Gives up the message whose pieces are being sent: the peer forgets what it has of it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when there is no room for saying so: wait, then call again.
+    fn abandon(&mut self) -> Result<(), SendError> {
+        Ok(())
+    }
+
     /// Whether a message of `len` bytes would go out whole now. A transport that does not know says
     /// no.
     fn fits(&mut self, len: usize) -> bool;
@@ -205,240 +230,4 @@ pub trait Signal: Send + Sync {
     /// Ends the link from this side and wakes everyone on both sides. Idempotent. What was flushed
     /// before still reaches a peer that reads, as long as this process lives.
     fn close(&self);
-}
-
-/// A received message.
-///
-/// Borrow it to decode in place, or [`take`](Self::take) it to keep it: taking copies small
-/// messages and hands over the buffer of large ones.
-#[derive(Debug)]
-pub struct Frame<'a> {
-    buffer: &'a mut BytesMut,
-}
-
-/// Up to here a copy is cheaper than a fresh receive buffer. A choice: one page.
-const TAKE_COPIES_UP_TO: usize = 4096;
-
-impl<'a> Frame<'a> {
-    /// A frame whose bytes are the whole of `buffer`.
-    pub fn new(buffer: &'a mut BytesMut) -> Self {
-        Self { buffer }
-    }
-
-    /// The message.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.buffer
-    }
-
-    /// Exchanges the message's buffer for `spare`, without a copy: the message is then in `spare`
-    /// and the receiver may go on.
-    pub fn swap(self, spare: &mut BytesMut) {
-        std::mem::swap(self.buffer, spare);
-    }
-
-    /// The message, to keep.
-    #[must_use]
-    pub fn take(self) -> Bytes {
-        // A buffer that once held something larger would keep that much memory alive, and whoever
-        // keeps messages counts their lengths.
-        let mostly_empty = self.buffer.capacity() / 2 > self.buffer.len();
-        if self.buffer.len() <= TAKE_COPIES_UP_TO || mostly_empty {
-            Bytes::copy_from_slice(self.buffer)
-        } else {
-            std::mem::take(self.buffer).freeze()
-        }
-    }
-}
-
-/// Writes one frame: into the claim while it fits, else into memory of its own.
-///
-/// Implements [`io::Write`], so any serde format can write through it.
-#[derive(Debug)]
-pub struct FrameWriter<'a> {
-    slot: &'a mut [u8],
-    /// Takes over from `slot` when that is full; empty until then. All of it is room.
-    spill: Vec<u8>,
-    /// Memory to spill into, if it is large enough.
-    spare: Option<&'a mut Vec<u8>>,
-    len: usize,
-    max_len: usize,
-    overflow: usize,
-}
-
-/// The first memory of its own that a frame gets, in bytes, if its claim was small.
-const FIRST_SPILL_LEN: usize = 1024;
-
-impl<'a> FrameWriter<'a> {
-    /// A writer over a claim that accepts up to `max_len` bytes in all.
-    pub fn new(slot: &'a mut [u8], max_len: usize) -> Self {
-        let slot_len = slot.len().min(max_len);
-        let slot = &mut slot[..slot_len];
-        Self { slot, spill: Vec::new(), spare: None, len: 0, max_len, overflow: 0 }
-    }
-
-    /// Takes the memory of an earlier frame if this one does not fit into its claim.
-    #[must_use]
-    pub fn reusing(mut self, spare: &'a mut Vec<u8>) -> Self {
-        self.spare = Some(spare);
-        self
-    }
-
-    /// Bytes written so far.
-    #[must_use]
-    pub fn written(&self) -> usize {
-        self.len
-    }
-
-    /// How many bytes were wanted, if that was more than the limit.
-    #[must_use]
-    pub fn overflow(&self) -> Option<usize> {
-        (self.overflow != 0).then_some(self.overflow)
-    }
-
-    /// Ends the frame: how many bytes of the claim it fills, or the bytes themselves if they did
-    /// not fit.
-    #[must_use]
-    pub fn finish(mut self) -> Written {
-        if self.spill.is_empty() {
-            Written::InPlace { len: self.len }
-        } else {
-            self.spill.truncate(self.len);
-            Written::Spilled { bytes: self.spill }
-        }
-    }
-
-    /// Appends bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::FileTooLarge`] when the frame would grow beyond its limit.
-    #[inline]
-    pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let room = if self.spill.is_empty() { &mut *self.slot } else { &mut self.spill[..] };
-        let room = room.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len()));
-        if let Some(room) = room {
-            room.copy_from_slice(bytes);
-            self.len += bytes.len();
-            return Ok(());
-        }
-        self.grow(bytes.len())?;
-        self.put(bytes)
-    }
-
-    /// Makes room for `more` bytes in memory of its own.
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, more: usize) -> io::Result<()> {
-        let len = self.len.saturating_add(more);
-        if len > self.max_len {
-            self.overflow = len;
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let room = len.max(2 * self.len).max(FIRST_SPILL_LEN).min(self.max_len);
-        if self.spill.is_empty() {
-            self.spill = self.spare.take().map(std::mem::take).unwrap_or_default();
-            if self.spill.capacity() < room {
-                self.spill = vec![0; room];
-            } else {
-                self.spill.resize(self.spill.capacity().min(self.max_len), 0);
-            }
-            self.spill[..self.len].copy_from_slice(&self.slot[..self.len]);
-        } else {
-            self.spill.resize(room, 0);
-        }
-        Ok(())
-    }
-}
-
-impl io::Write for FrameWriter<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.put(bytes)?;
-        Ok(bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.put(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Where a finished frame is.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Written {
-    /// In the claim: commit this many bytes.
-    InPlace {
-        /// Bytes to commit.
-        len: usize,
-    },
-    /// It did not fit into the claim: send these bytes.
-    Spilled {
-        /// The whole message.
-        bytes: Vec<u8>,
-    },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_frame_that_fits_is_written_in_place() {
-        let mut slot = [0; 8];
-        let mut writer = FrameWriter::new(&mut slot, 100);
-        writer.put(b"abc").expect("fits");
-        writer.put(b"defgh").expect("fits");
-        assert_eq!(writer.finish(), Written::InPlace { len: 8 });
-        assert_eq!(&slot, b"abcdefgh");
-    }
-
-    #[test]
-    fn a_frame_that_outgrows_its_claim_moves_to_memory() {
-        let mut slot = [0; 4];
-        let mut writer = FrameWriter::new(&mut slot, 100);
-        writer.put(b"abc").expect("fits");
-        writer.put(b"def").expect("fits");
-        writer.put(b"g").expect("fits");
-        assert_eq!(writer.written(), 7);
-        assert_eq!(writer.finish(), Written::Spilled { bytes: b"abcdefg".to_vec() });
-    }
-
-    #[test]
-    fn a_claim_larger_than_the_limit_does_not_lift_the_limit() {
-        let mut slot = [0; 100];
-        let mut writer = FrameWriter::new(&mut slot, 6);
-        assert!(writer.put(b"abcdefg").is_err());
-        assert_eq!(writer.overflow(), Some(7));
-    }
-
-    #[test]
-    fn a_frame_beyond_its_limit_is_refused_with_the_length() {
-        let mut slot = [0; 4];
-        let mut writer = FrameWriter::new(&mut slot, 6);
-        writer.put(b"abcd").expect("fits");
-        assert!(writer.put(b"efg").is_err());
-        assert_eq!(writer.overflow(), Some(7));
-    }
-
-    #[test]
-    fn a_taken_frame_leaves_the_buffer_usable() {
-        let mut small = BytesMut::from(&b"abc"[..]);
-        assert_eq!(&Frame::new(&mut small).take()[..], b"abc");
-        let mut large = BytesMut::from(&vec![7; TAKE_COPIES_UP_TO + 1][..]);
-        assert_eq!(Frame::new(&mut large).take().len(), TAKE_COPIES_UP_TO + 1);
-        assert!(large.is_empty());
-    }
-
-    #[test]
-    fn a_kept_message_does_not_keep_a_much_larger_buffer() {
-        let mut buffer = BytesMut::with_capacity(1 << 20);
-        buffer.extend_from_slice(&[7; TAKE_COPIES_UP_TO + 1]);
-        assert_eq!(Frame::new(&mut buffer).take().len(), TAKE_COPIES_UP_TO + 1);
-        assert!(buffer.capacity() >= 1 << 20, "the receiver keeps its buffer");
-    }
 }

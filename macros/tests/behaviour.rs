@@ -14,9 +14,10 @@ use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Call, Command, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::error::{LinkError, SendError, codes};
+use tramline_core::frame::{FrameWriter, Written};
 use tramline_core::peer::{Fill, Later, Patience, Port};
 use tramline_core::state::States;
-use tramline_core::transport::{FrameWriter, PeerIdentity, Written};
+use tramline_core::transport::PeerIdentity;
 
 const CODECS: [AnyCodec; 2] = [AnyCodec::JSON, AnyCodec::MSGPACK];
 

@@ -124,8 +124,8 @@ fn encode_body<A: Reply>(codec: AnyCodec, args: &A) -> Result<Vec<u8>, SendError
     let mut out = tramline_core::FrameWriter::new(&mut [], usize::MAX);
     args.encode(codec, &mut out)?;
     Ok(match out.finish() {
-        tramline_core::transport::Written::Spilled { bytes } => bytes,
-        tramline_core::transport::Written::InPlace { .. } => Vec::new(),
+        tramline_core::frame::Written::Spilled { bytes } => bytes,
+        tramline_core::frame::Written::InPlace { .. } => Vec::new(),
     })
 }
 

@@ -279,6 +279,28 @@ impl Sender for ShmSender {
         }
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
+    fn send_piece(&mut self, piece: &[u8], sent: &mut usize, last: bool) -> Result<(), SendError> {
+        self.check()?;
+        match self.producer.send_piece(piece, sent, last) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SendError::Full),
+            Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
+    fn abandon(&mut self) -> Result<(), SendError> {
+        self.check()?;
+        match self.producer.abandon() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SendError::Full),
+            Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
     fn spin(&mut self) -> bool {
         if !self.spins {
             return false;

@@ -5,7 +5,7 @@ use serde::ser::Serialize;
 
 use super::Codec;
 use crate::error::{DecodeError, EncodeError};
-use crate::transport::FrameWriter;
+use crate::frame::FrameWriter;
 
 /// JSON as serde_json writes it: the reference for all other codecs.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@ use serde::ser::Serialize;
 pub use self::json::Json;
 pub use self::msgpack::MsgPack;
 use crate::error::{DecodeError, EncodeError};
-use crate::transport::FrameWriter;
+use crate::frame::FrameWriter;
 
 /// A data format both ends agree on by name.
 ///
@@ -143,8 +143,8 @@ impl AnyCodec {
         let mut out = FrameWriter::new(&mut slot, usize::MAX);
         self.encode(value, &mut out)?;
         Ok(match out.finish() {
-            crate::transport::Written::InPlace { len } => slot[..len].to_vec(),
-            crate::transport::Written::Spilled { bytes } => bytes,
+            crate::frame::Written::InPlace { len } => slot[..len].to_vec(),
+            crate::frame::Written::Spilled { bytes } => bytes,
         })
     }
 

@@ -5,7 +5,7 @@ use serde::ser::Serialize;
 
 use super::Codec;
 use crate::error::{DecodeError, EncodeError};
-use crate::transport::FrameWriter;
+use crate::frame::FrameWriter;
 
 /// MessagePack as rmp-serde writes it, named and human-readable.
 #[derive(Debug, Clone, Copy)]

@@ -17,9 +17,9 @@ pub use self::reply::{Outcome, Raw, Reply, ViaResult, ViaValue};
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Head, Kind};
 use crate::error::{EncodeError, LinkError, Rejection, SendError, codes};
+use crate::frame::{FrameWriter, Written};
 use crate::peer::{Later, Patience, Peer};
 use crate::state::States;
-use crate::transport::{FrameWriter, Written};
 
 /// A registered function.
 pub trait Command: 'static {

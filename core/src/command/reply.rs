@@ -7,7 +7,7 @@ use super::Call;
 use crate::codec::AnyCodec;
 use crate::envelope::BodyKind;
 use crate::error::EncodeError;
-use crate::transport::FrameWriter;
+use crate::frame::FrameWriter;
 
 /// Bytes that travel as they are, in no codec: as a result, or as a parameter for a raw body.
 ///

@@ -15,33 +15,31 @@
 //! - No lock is held while a listener or a handler runs.
 
 mod calls;
+mod inbox;
 mod lead;
 mod room;
 mod runner;
+mod send;
 mod stand_in;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak,
-};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use tramline_core::codec::AnyCodec;
-use tramline_core::command::Reply;
-use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
+use tramline_core::envelope::{Envelope, Head, Kind};
 use tramline_core::error::codes;
-use tramline_core::peer::{Fill, Later, Patience, Port, send_bytes};
 use tramline_core::session::{Agreement, Goodbye};
-use tramline_core::transport::{Receiver, Sender, Signal, WaitFor, Written};
-use tramline_core::{Frame, FrameWriter, Halves, Limits, LinkError, PeerFault, SendError};
+use tramline_core::transport::{Receiver, Sender, Signal};
+use tramline_core::{Frame, Halves, Limits, LinkError, PeerFault, SendError};
 
 use self::calls::Calls;
 pub(crate) use self::calls::Ended;
+use self::inbox::Inbox;
 pub(crate) use self::lead::{Outgoing, deadline_passed};
 use self::room::Room;
 pub(crate) use self::runner::Service;
@@ -55,14 +53,9 @@ const ASLEEP_ON_KICK: u8 = 2;
 /// There is no runner.
 const ABSENT: u8 = 3;
 
-/// What a queued message costs beside its bytes. A choice: the size of its handle, doubled.
-const QUEUED_OVERHEAD: usize = 64;
 /// Messages read in one go by a thread that has something else to do. A choice: keeps its own
 /// deadline within microseconds of the mark.
 const DRAIN_AT_ONCE: usize = 64;
-/// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
-/// JSON fits.
-const KEEP_SPILL_LEN: usize = 4 << 20;
 /// How long an ordinary close may wait to say goodbye to a peer that does not read.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -79,12 +72,6 @@ pub(crate) struct Counts {
     pub(crate) cancels: AtomicU64,
     /// Events the peer may not emit, and channel messages without a channel.
     pub(crate) ignored: AtomicU64,
-}
-
-#[derive(Default)]
-struct Inbox {
-    queue: VecDeque<Bytes>,
-    bytes: usize,
 }
 
 type SenderGuard<'a> = MutexGuard<'a, SendHalf>;
@@ -110,8 +97,7 @@ pub(crate) struct Link {
     calls: Calls,
     next_id: AtomicU64,
     /// Messages for the runner that another thread read, in order.
-    inbox: Mutex<Inbox>,
-    inbox_drained: Condvar,
+    inbox: Inbox,
     runner: AtomicU8,
     runner_thread: OnceLock<ThreadId>,
     /// Counted up when the runner begins and when it ends to handle a message: odd in the middle.
@@ -145,8 +131,7 @@ impl Link {
             signal: halves.signal,
             calls: Calls::default(),
             next_id: AtomicU64::new(1),
-            inbox: Mutex::default(),
-            inbox_drained: Condvar::new(),
+            inbox: Inbox::default(),
             runner: AtomicU8::new(ABSENT),
             runner_thread: OnceLock::new(),
             runner_turns: AtomicU64::new(0),
@@ -220,9 +205,7 @@ impl Link {
         self.signal.close();
         self.calls.end_all(&error);
         self.signal.kick();
-        // Whoever looked at `over` before it was set is asleep by now, or holds this lock.
-        drop(self.inbox.lock());
-        self.inbox_drained.notify_all();
+        self.inbox.link_is_over();
         error
     }
 
@@ -273,149 +256,10 @@ impl Link {
         self.end(fault.into())
     }
 
-    /// Sends one message. `lead` is the receiver if the caller holds it.
-    fn send_message(
-        &self,
-        mut sender: SenderGuard<'_>,
-        head: &Head<'_>,
-        body_len: usize,
-        fill: Fill<'_>,
-        mut room: Room,
-        mut lead: Option<Held<'_>>,
-    ) -> Result<(), SendError> {
-        // An honest caller's guess is below the limit; a wrong one only costs a retry.
-        let min_len = head.len() + body_len.min(self.max_send_len);
-        loop {
-            self.check()?;
-            let SendHalf { half, spill } = &mut *sender;
-            let slot = match half.claim(min_len) {
-                Ok(slot) => slot,
-                Err(SendError::Full) => {
-                    self.wait_for_room(&mut **half, &mut room, lead.as_deref_mut())?;
-                    continue;
-                }
-                Err(e) => return Err(self.send_failed(e, lead)),
-            };
-            let mut writer = FrameWriter::new(slot, self.max_send_len).reusing(spill);
-            let written = writer
-                .put(&head.to_bytes())
-                .and_then(|()| writer.put(head.name.as_bytes()))
-                .map_err(|_| SendError::TooLarge { len: head.len(), max: self.max_send_len });
-            if let Err(e) = written.and_then(|()| fill(&mut writer).map_err(SendError::Encode)) {
-                // The claim is not committed, so nothing of it is ever seen.
-                return Err(match writer.overflow() {
-                    Some(len) => SendError::TooLarge { len, max: self.max_send_len },
-                    None => e,
-                });
-            }
-            return match writer.finish() {
-                Written::InPlace { len } => {
-                    half.commit(len);
-                    // The peer may have seen it whatever `flush` says; whoever reads finds the end.
-                    let _ = half.flush();
-                    Ok(())
-                }
-                Written::Spilled { bytes } => {
-                    let sent = self.send_spilled(&mut **half, &bytes, &mut room, lead);
-                    if bytes.capacity() <= KEEP_SPILL_LEN {
-                        *spill = bytes;
-                    }
-                    sent
-                }
-            };
-        }
-    }
-
-    fn send_spilled(
-        &self,
-        sender: &mut dyn Sender,
-        bytes: &[u8],
-        room: &mut Room,
-        mut lead: Option<Held<'_>>,
-    ) -> Result<(), SendError> {
-        if room.patience() == Patience::None && !sender.fits(bytes.len()) {
-            return Err(SendError::Full);
-        }
-        let mut sent = 0;
-        loop {
-            let before = sent;
-            let outcome = match sender.send_part(bytes, &mut sent) {
-                Ok(()) => {
-                    let _ = sender.flush();
-                    return Ok(());
-                }
-                Err(SendError::Full) => {
-                    if sent > before {
-                        // A peer that reads, however slowly, is not stalled.
-                        room.restart();
-                    }
-                    self.check()
-                        .map_err(SendError::from)
-                        .and_then(|()| self.wait_for_room(sender, room, lead.as_deref_mut()))
-                }
-                Err(e) => Err(self.send_failed(e, lead.as_deref_mut())),
-            };
-            match outcome {
-                Ok(()) => {}
-                Err(e) if sent == 0 => return Err(e),
-                Err(e) => {
-                    self.half_sent.store(true, Ordering::Relaxed);
-                    return Err(match e {
-                        SendError::Full => {
-                            let stalled_ms = self.limits.send_timeout_ms;
-                            self.end(LinkError::Stalled { stalled_ms }).into()
-                        }
-                        e => e,
-                    });
-                }
-            }
-        }
-    }
-
-    /// A transport that cannot send may still hold messages that came before the end, among them the
-    /// peer's goodbye: they are handed out before the link ends.
-    fn send_failed(&self, error: SendError, held: Option<Held<'_>>) -> SendError {
-        let SendError::Link(error) = error else { return error };
-        if let Some(receiver) = held {
-            return self.end_behind_messages(receiver, error).into();
-        }
-        let until = Instant::now() + LAST_WORD_TIMEOUT;
-        self.kick_waiters.fetch_add(1, Ordering::SeqCst);
-        let error = loop {
-            let kicks = self.signal.kicks();
-            if let Some(error) = self.over() {
-                break error.clone();
-            }
-            if let Some(mut lead) = self.try_lead() {
-                break self.end_behind_messages(&mut *lead, error);
-            }
-            // Another thread leads: it will meet the end, or leave, and kick us in both cases.
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break self.end(error);
-            }
-            self.signal.wait(WaitFor { kicks, timeout: Some(left), ..WaitFor::default() });
-        };
-        self.kick_waiters.fetch_sub(1, Ordering::SeqCst);
-        error.into()
-    }
-
-    fn end_behind_messages(&self, receiver: Held<'_>, error: LinkError) -> LinkError {
-        // The peer is gone, so this ends; a peer that only says so is not listened to for ever.
-        for _ in 0..10_000 {
-            match self.drain(receiver, self.limits.max_queued_len) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(e) => return self.end(e),
-            }
-        }
-        self.end(error)
-    }
-
     /// Reads a few messages and hands them out, unless `limit` bytes wait for the runner; how many.
     fn drain(&self, receiver: Held<'_>, limit: usize) -> Result<usize, LinkError> {
         for count in 0..DRAIN_AT_ONCE {
-            if self.inbox_bytes() >= limit {
+            if self.inbox.cost() >= limit {
                 return Ok(count);
             }
             match receiver.poll()? {
@@ -448,76 +292,6 @@ impl Link {
         Ok(())
     }
 
-    fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn inbox_bytes(&self) -> usize {
-        self.inbox().bytes
-    }
-
-    fn inbox_is_empty(&self) -> bool {
-        self.inbox().queue.is_empty()
-    }
-
-    fn put_into_inbox(&self, message: Bytes) {
-        let mut inbox = self.inbox();
-        inbox.bytes += message.len() + QUEUED_OVERHEAD;
-        inbox.queue.push_back(message);
-        drop(inbox);
-        // PAIRS WITH the fence in `Link::sleep`: either the runner sees the message, or we see that
-        // it sleeps.
-        fence(Ordering::SeqCst);
-        if matches!(self.runner.load(Ordering::Relaxed), ASLEEP_ON_DATA | ASLEEP_ON_KICK) {
-            self.signal.kick();
-        }
-    }
-
-    fn take_from_inbox(&self) -> Option<Bytes> {
-        let max = self.limits.max_queued_len;
-        let mut inbox = self.inbox();
-        let message = inbox.queue.pop_front()?;
-        let was_full = inbox.bytes >= max;
-        inbox.bytes -= message.len() + QUEUED_OVERHEAD;
-        let has_room = inbox.bytes < max;
-        drop(inbox);
-        if was_full && has_room {
-            self.inbox_drained.notify_all();
-            // A thread that waits for room may read again.
-            self.signal.kick();
-        }
-        Some(message)
-    }
-
-    /// Waits until the runner has taken enough out of the inbox.
-    fn make_inbox_room(&self) -> Result<(), LinkError> {
-        let max = self.limits.max_queued_len;
-        let mut inbox = self.inbox();
-        if inbox.bytes < max {
-            return Ok(());
-        }
-        let timeout = Duration::from_millis(self.limits.send_timeout_ms);
-        if self.runner_thread.get() == Some(&std::thread::current().id()) {
-            // A listener that invokes: nobody else can make room. Allow it once more.
-            if inbox.bytes < 2 * max {
-                return Ok(());
-            }
-        } else {
-            let full = |inbox: &mut Inbox| inbox.bytes >= max && self.over().is_none();
-            inbox = self
-                .inbox_drained
-                .wait_timeout_while(inbox, timeout, full)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-            if inbox.bytes < max || self.over().is_some() {
-                drop(inbox);
-                return self.check();
-            }
-        }
-        drop(inbox);
-        Err(self.end(LinkError::Stalled { stalled_ms: self.limits.send_timeout_ms }))
-    }
-
     /// Called by a thread that will not lead any more: somebody else may have counted on it.
     fn pass_on(&self) {
         // PAIRS WITH `Calls::add_thread` and the fence in `Link::sleep`: whoever went to sleep
@@ -531,65 +305,6 @@ impl Link {
         {
             self.signal.kick();
         }
-    }
-
-    /// Tells the peer that a call's answer is of no use any more. Best effort.
-    pub(crate) fn cancel(&self, id: u64) {
-        let head = Head { kind: Kind::Cancel, body: BodyKind::Empty, id, name: "" };
-        let _ = send_bytes(self, &head, &[], Patience::None);
-    }
-
-    /// Sends a call if there is room for it now.
-    pub(crate) fn try_send<A: Reply>(
-        &self,
-        kind: Kind,
-        id: u64,
-        name: &str,
-        args: &A,
-    ) -> Result<(), SendError> {
-        let head = Head { kind, body: A::BODY, id, name };
-        let fill: Fill<'_> = &mut |out| args.encode(self.codec, out);
-        self.send(&head, args.len_hint(), fill, Patience::None)
-    }
-}
-
-impl Port for Link {
-    fn send(
-        &self,
-        head: &Head<'_>,
-        body_len: usize,
-        fill: Fill<'_>,
-        patience: Patience,
-    ) -> Result<(), SendError> {
-        let sender = match patience {
-            Patience::SendTimeout => self.lock_sender(),
-            // Another thread may hold the sender while it waits for room.
-            Patience::None => self.try_sender().ok_or(SendError::Full)?,
-        };
-        let room = Room::new(patience, &self.limits, None);
-        self.send_message(sender, head, body_len, fill, room, None)
-    }
-
-    fn send_later(&self, message: Later) {
-        let Some(link) = self.me.upgrade() else { return };
-        blocking::unblock(move || {
-            let Later { kind, body_kind, id, name, body } = message;
-            let head = Head { kind, body: body_kind, id, name };
-            if let Err(SendError::Full) = send_bytes(&*link, &head, &body, Patience::SendTimeout) {
-                // An answer cannot be dropped: the caller would wait for ever.
-                link.close(LinkError::Stalled { stalled_ms: link.limits.send_timeout_ms });
-            }
-        })
-        .detach();
-    }
-
-    fn peer_listens(&self, event: &str) -> bool {
-        let names = self.peer_listens.read().unwrap_or_else(PoisonError::into_inner);
-        names.contains(event)
-    }
-
-    fn close(&self, reason: LinkError) {
-        Link::close(self, reason);
     }
 }
 

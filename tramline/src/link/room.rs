@@ -98,14 +98,14 @@ impl Link {
         let limit = self.limits.max_queued_len;
         let mut data = None;
         if let Some(receiver) = receiver
-            && self.inbox_bytes() < limit
+            && self.inbox.cost() < limit
         {
             if let Err(e) = self.drain(receiver, limit) {
                 drop(own);
                 return Err(self.end(e).into());
             }
             data = receiver.arm();
-            if data.is_none() && self.inbox_bytes() < limit {
+            if data.is_none() && self.inbox.cost() < limit {
                 // There is more to read already.
                 return Ok(());
             }

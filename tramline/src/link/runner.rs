@@ -4,17 +4,17 @@ use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tramline_core::command::{Call, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
-use tramline_core::events::{Event, Listeners};
+use tramline_core::events::{Event, LastEvent, Listeners};
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
 use tramline_core::peer::{Patience, Peer, send_bytes};
 use tramline_core::router::{self, Router};
 use tramline_core::transport::WaitFor;
-use tramline_core::{LinkError, PeerFault};
+use tramline_core::{Frame, LinkError, PeerFault};
 
-use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Link, try_lock};
+use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Held, Link, try_lock};
 use crate::executor::Executor;
 
 /// What this side does for its peers.
@@ -66,19 +66,13 @@ impl Link {
     /// Runs until the link is over; says why it is.
     pub(crate) fn run(self: &Arc<Self>, peer: &Peer, service: &Arc<Service>) -> LinkError {
         let _ = self.runner_thread.set(std::thread::current().id());
-        let mut current = BytesMut::new();
+        let mut work = Work { peer, service, last_event: LastEvent::default() };
+        let mut batch = Batch::default();
         loop {
             // Read first: whatever happens from now on ends the sleeps below.
             let kicks = self.signal.kicks();
             let over = self.over().cloned();
-            while self.may_start_calls()
-                && let Some(message) = self.take_from_inbox()
-            {
-                self.turn();
-                // PAIRS WITH the fence in `task_added`.
-                fence(Ordering::SeqCst);
-                self.handle(&message, Some(&message), peer, service);
-            }
+            self.work_off(&mut batch, &mut work);
             if let Some(error) = over {
                 return error;
             }
@@ -92,39 +86,30 @@ impl Link {
                 // Another thread leads. It kicks us when it leaves, or when it has read something
                 // for us.
                 self.sleep(ASLEEP_ON_KICK, wait, deadline, || {
-                    self.inbox_is_empty() && try_lock(&self.receiver).is_none()
+                    self.inbox.is_empty() && try_lock(&self.receiver).is_none()
                 });
                 continue;
             };
-            if !self.inbox_is_empty() {
+            if !self.inbox.is_empty() {
                 lead.step_aside();
                 continue;
             }
             lead.disarm();
-            match lead.poll() {
-                Ok(Some(frame)) if is_for_callers(frame.bytes()) => {
-                    // Handed out before anyone else can lead and meet the end of the link.
-                    let handed_out = self.hand_out(frame);
-                    lead.step_aside();
-                    if let Err(e) = handed_out {
-                        self.end(e);
-                    }
-                }
-                Ok(Some(frame)) => {
-                    frame.swap(&mut current);
+            match self.fill(&mut batch, &mut *lead) {
+                Ok(()) if !batch.is_empty() => {
+                    // Odd before the fence in `step_aside`, which PAIRS WITH the one in
+                    // `task_added`. What follows may take its time: a thread that waits for its
+                    // reply reads on.
                     self.turn();
-                    // What follows may take its time: a thread that waits for its reply reads on.
-                    // The fence in there PAIRS WITH the one in `task_added`, too.
                     lead.step_aside();
-                    self.handle(&current, None, peer, service);
+                    self.handle_batch(&mut batch, &mut work);
+                    self.turn();
                 }
-                Ok(None) => {
-                    if !lead.spin()
-                        && let Some(ticket) = lead.arm()
-                    {
+                Ok(()) => {
+                    if let Some(ticket) = lead.arm() {
                         lead.release();
                         let wait = WaitFor { data: Some(ticket), ..wait };
-                        self.sleep(ASLEEP_ON_DATA, wait, deadline, || self.inbox_is_empty());
+                        self.sleep(ASLEEP_ON_DATA, wait, deadline, || self.inbox.is_empty());
                     } else {
                         lead.step_aside();
                     }
@@ -133,6 +118,61 @@ impl Link {
                     lead.step_aside();
                     self.end(e);
                 }
+            }
+        }
+    }
+
+    /// Reads what is there, after having looked out for it: replies go to those who wait, the rest
+    /// into the batch. An empty batch means that nothing comes for now.
+    fn fill(&self, batch: &mut Batch, receiver: Held<'_>) -> Result<(), LinkError> {
+        for _ in 0..BATCH_READS {
+            match receiver.poll() {
+                // Handed out before anyone else can lead and meet the end of the link.
+                Ok(Some(frame)) if is_for_callers(frame.bytes()) => self.hand_out(frame)?,
+                Ok(Some(frame)) => {
+                    batch.add(frame);
+                    if batch.is_full() {
+                        return Ok(());
+                    }
+                }
+                Ok(None) if batch.is_empty() => {
+                    if !receiver.spin() {
+                        return Ok(());
+                    }
+                }
+                // The next look meets it again.
+                Err(e) if batch.is_empty() => return Err(e),
+                Ok(None) | Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles what is at hand, the batch before the inbox, which is younger, as far as calls may be
+    /// started.
+    fn work_off(self: &Arc<Self>, batch: &mut Batch, work: &mut Work<'_>) {
+        if batch.is_empty() && self.inbox.is_empty() {
+            return;
+        }
+        self.turn();
+        // PAIRS WITH the fence in `task_added`.
+        fence(Ordering::SeqCst);
+        self.handle_batch(batch, work);
+        while batch.is_empty()
+            && self.may_start_calls()
+            && let Some(message) = self.take_from_inbox()
+        {
+            self.handle(&message, Some(&message), work);
+        }
+        self.turn();
+    }
+
+    fn handle_batch(self: &Arc<Self>, batch: &mut Batch, work: &mut Work<'_>) {
+        while self.may_start_calls() {
+            match batch.next() {
+                Some(Next::Small(message)) => self.handle(message, None, work),
+                Some(Next::Large(message)) => self.handle(&message, Some(&message), work),
+                None => return,
             }
         }
     }
@@ -163,34 +203,27 @@ impl Link {
 
     /// Handles one message, after a turn was started and a fence was passed. `owned` is the same
     /// message if it may be kept without a copy.
-    fn handle(
-        self: &Arc<Self>,
-        bytes: &[u8],
-        owned: Option<&Bytes>,
-        peer: &Peer,
-        service: &Arc<Service>,
-    ) {
+    #[inline]
+    fn handle(self: &Arc<Self>, bytes: &[u8], owned: Option<&Bytes>, work: &mut Work<'_>) {
         if self.calls.has_tasks() {
             self.stand_in();
         }
-        self.handle_message(bytes, owned, peer, service);
-        self.turn();
+        self.handle_message(bytes, owned, work);
+        // Still odd: whoever looks sees that the runner gets on.
+        let turns = self.runner_turns.load(Ordering::Relaxed);
+        self.runner_turns.store(turns.wrapping_add(2), Ordering::Relaxed);
     }
 
-    /// Begins or ends the handling of one message; only the runner does.
+    /// Begins or ends the handling of messages; only the runner does.
     #[inline]
     fn turn(&self) {
         let turns = self.runner_turns.load(Ordering::Relaxed);
         self.runner_turns.store(turns.wrapping_add(1), Ordering::Relaxed);
     }
 
-    fn handle_message(
-        self: &Arc<Self>,
-        bytes: &[u8],
-        owned: Option<&Bytes>,
-        peer: &Peer,
-        service: &Arc<Service>,
-    ) {
+    fn handle_message(self: &Arc<Self>, bytes: &[u8], owned: Option<&Bytes>, work: &mut Work<'_>) {
+        let Work { peer, service, last_event } = work;
+        let (peer, service) = (*peer, *service);
         let message = match Envelope::parse(bytes) {
             Ok(message) => message,
             Err(e) => {
@@ -208,7 +241,7 @@ impl Link {
                     return;
                 }
                 let event = Event::new(name, body, message.body, self.codec, peer);
-                if service.listeners.deliver(event) {
+                if service.listeners.deliver(event, last_event) {
                     self.unsubscribe_if_deaf(service, name);
                 }
             }
@@ -310,6 +343,70 @@ impl Link {
             let head = Head { kind: Kind::Unsubscribe, body: BodyKind::Empty, id: 0, name };
             let _ = send_bytes(self, &head, &[], Patience::SendTimeout);
         }
+    }
+}
+
+/// What the runner works with.
+struct Work<'a> {
+    peer: &'a Peer,
+    service: &'a Arc<Service>,
+    last_event: LastEvent,
+}
+
+/// Reads in one go while nothing but replies comes. A choice: others may want to lead.
+const BATCH_READS: u32 = 256;
+/// Messages read before the first of them is handled. A choice: far more than saves anything.
+const BATCH_MESSAGES: usize = 64;
+/// Messages up to this long are read together, larger ones alone. A choice: a copy of this length
+/// costs less than giving up the receiver and taking it back.
+const BATCH_MESSAGE_LEN: usize = 1024;
+
+/// Messages that were read and wait to be handled: the small ones in one buffer, then perhaps a
+/// large one. Reading several at once gives the receiver up once for all of them.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where each small message ends in `bytes`.
+    ends: Vec<usize>,
+    /// Small messages that have been taken, and where the next one begins.
+    taken: usize,
+    start: usize,
+    large: Option<Bytes>,
+}
+
+enum Next<'a> {
+    Small(&'a [u8]),
+    Large(Bytes),
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.ends.is_empty() && self.large.is_none()
+    }
+
+    fn is_full(&self) -> bool {
+        self.ends.len() >= BATCH_MESSAGES || self.large.is_some()
+    }
+
+    fn add(&mut self, frame: Frame<'_>) {
+        if frame.bytes().len() <= BATCH_MESSAGE_LEN {
+            self.bytes.extend_from_slice(frame.bytes());
+            self.ends.push(self.bytes.len());
+        } else {
+            self.large = Some(frame.take());
+        }
+    }
+
+    fn next(&mut self) -> Option<Next<'_>> {
+        if let Some(end) = self.ends.get(self.taken).copied() {
+            self.taken += 1;
+            let start = std::mem::replace(&mut self.start, end);
+            return Some(Next::Small(&self.bytes[start..end]));
+        }
+        self.bytes.clear();
+        self.ends.clear();
+        (self.taken, self.start) = (0, 0);
+        self.large.take().map(Next::Large)
     }
 }
 

@@ -90,7 +90,7 @@ impl Link {
                 return;
             }
         }
-        if self.inbox_bytes() >= limit {
+        if self.inbox.cost() >= limit {
             drop(lead);
             let stalled_ms = self.limits.send_timeout_ms;
             self.end(tramline_core::LinkError::Stalled { stalled_ms });

@@ -138,6 +138,12 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
                     self.state.after_pad = true;
                     self.advance(footprint);
                 }
+                Action::Forget => {
+                    self.buffer.clear();
+                    self.state.assembled = None;
+                    self.state.after_pad = false;
+                    self.advance(HEADER);
+                }
                 Action::Close => {
                     self.state.closed = true;
                     self.advance(HEADER);

@@ -43,6 +43,8 @@ pub(crate) struct Producer<R, W, P> {
     published_number: u64,
     /// Offset and header of the first record of the batch.
     held: Option<(usize, u64)>,
+    /// A message was begun and not ended.
+    begun: bool,
     /// Payload bytes of the claim in progress, if there is one.
     claimed: Option<usize>,
     /// Free bytes that the last refused claim needed.
@@ -66,6 +68,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
             number: 0,
             published_number: 0,
             held: None,
+            begun: false,
             claimed: None,
             wanted: 0,
             must_ring: false,
@@ -146,20 +149,48 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
             }
             return Ok(room);
         }
-        while let Some(rest) = message.get(*sent..).filter(|rest| !rest.is_empty()) {
+        self.send_piece(message, sent, true)
+    }
+
+    /// Sends `piece`, a part of one message, from `sent` on as far as there is room: true if all of
+    /// it has gone. The message ends with it if `last`.
+    pub(crate) fn send_piece(
+        &mut self,
+        piece: &[u8],
+        sent: &mut usize,
+        last: bool,
+    ) -> Result<bool, PeerFault> {
+        let largest = self.max_frame();
+        while let Some(rest) = piece.get(*sent..).filter(|rest| !rest.is_empty()) {
             // A quarter of a frame keeps wakes rare; asking for a whole one would pad too much.
             if !self.claim(rest.len().min(largest / 4))? {
                 return Ok(false);
             }
             let part = rest.len().min(self.claimed.unwrap_or(0));
             self.slot()[..part].copy_from_slice(&rest[..part]);
-            let kind = match (*sent == 0, part == rest.len()) {
-                (true, _) => Kind::First,
-                (false, true) => Kind::Last,
-                (false, false) => Kind::Middle,
+            let ends = last && part == rest.len();
+            let kind = match (self.begun, ends) {
+                (false, true) => Kind::Data,
+                (false, false) => Kind::First,
+                (true, true) => Kind::Last,
+                (true, false) => Kind::Middle,
             };
             self.commit(kind, part);
+            self.begun = !ends;
             *sent += part;
+        }
+        Ok(true)
+    }
+
+    /// Gives up the message that was begun, if there is one: true if the peer is told.
+    pub(crate) fn abandon(&mut self) -> Result<bool, PeerFault> {
+        if self.begun {
+            if !self.claim(0)? {
+                return Ok(false);
+            }
+            self.commit(Kind::Abandon, 0);
+            self.flush();
+            self.begun = false;
         }
         Ok(true)
     }

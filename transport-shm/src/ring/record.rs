@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     /// The peer will send no more.
     #[cfg_attr(not(test), allow(dead_code, reason = "read by version 1, not yet written by it"))]
     Close = 8,
+    /// The message that was begun will not be finished: forget it.
+    Abandon = 9,
 }
 
 /// Bytes a record with `len` bytes of payload takes in the ring.
@@ -80,6 +82,8 @@ pub(crate) enum Action {
     },
     /// Skip this many bytes.
     Skip(usize),
+    /// Forget the message being put together.
+    Forget,
     /// No more will come.
     Close,
 }
@@ -143,6 +147,15 @@ pub(crate) fn validate(word: u64, state: &State) -> Result<Action, PeerFault> {
                 fault("len", "CLOSE with payload")
             } else {
                 Ok(Action::Close)
+            };
+        }
+        k if k == Kind::Abandon as u64 => {
+            return if state.assembled.is_none() {
+                fault("kind", "ABANDON outside a message")
+            } else if len != 0 {
+                fault("len", "ABANDON with payload")
+            } else {
+                Ok(Action::Forget)
             };
         }
         6 | 7 => return fault("kind", "not in this version"),
@@ -235,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn only_a_message_that_was_begun_can_be_abandoned() {
+        assert_eq!(at(header(Kind::Abandon, 0, 0), &state()), "kind");
+        let open = State { assembled: Some(1), ..state() };
+        assert_eq!(validate(header(Kind::Abandon, 0, 0), &open), Ok(Action::Forget));
+        assert_eq!(at(header(Kind::Abandon, 8, 0), &open), "len");
+    }
+
+    #[test]
     fn record_after_close_is_refused() {
         assert_eq!(validate(header(Kind::Close, 0, 0), &state()), Ok(Action::Close));
         let closed = State { closed: true, ..state() };
@@ -284,7 +305,7 @@ mod tests {
                     prop_assert!(assembled.unwrap_or(0) + len <= state.max_message_len);
                 }
                 Ok(Action::Skip(n)) => prop_assert_eq!(n, to_end),
-                Ok(Action::Close) | Err(_) => {}
+                Ok(Action::Close | Action::Forget) | Err(_) => {}
             }
         }
     }

@@ -1,0 +1,401 @@
+//! One message on its way out or in.
+
+use std::fmt;
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+
+/// A received message.
+///
+/// Borrow it to decode in place, or [`take`](Self::take) it to keep it: taking copies small
+/// messages and hands over the buffer of large ones.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    buffer: &'a mut BytesMut,
+}
+
+/// Up to here a copy is cheaper than a fresh receive buffer. A choice: one page.
+const TAKE_COPIES_UP_TO: usize = 4096;
+
+impl<'a> Frame<'a> {
+    /// A frame whose bytes are the whole of `buffer`.
+    pub fn new(buffer: &'a mut BytesMut) -> Self {
+        Self { buffer }
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer
+    }
+
+    /// Exchanges the message's buffer for `spare`, without a copy: the message is then in `spare`
+    /// and the receiver may go on.
+    pub fn swap(self, spare: &mut BytesMut) {
+        std::mem::swap(self.buffer, spare);
+    }
+
+    /// The message, to keep.
+    #[must_use]
+    pub fn take(self) -> Bytes {
+        // A buffer that once held something larger would keep that much memory alive, and whoever
+        // keeps messages counts their lengths.
+        let mostly_empty = self.buffer.capacity() / 2 > self.buffer.len();
+        if self.buffer.len() <= TAKE_COPIES_UP_TO || mostly_empty {
+            Bytes::copy_from_slice(self.buffer)
+        } else {
+            // The receiver's next message finds this memory again if it has come free by then.
+            self.buffer.split().freeze()
+        }
+    }
+}
+
+/// Where a frame that is larger than its room goes, piece by piece.
+pub trait Pieces {
+    /// Sends the next piece of the message; blocks until it has gone. The message ends with it if
+    /// `last`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot go; the reason is for whoever made the sink to tell.
+    fn send(&mut self, piece: &[u8], last: bool) -> io::Result<()>;
+}
+
+/// Writes one frame: into its room while it fits, then as the room's kind says.
+///
+/// Implements [`io::Write`], so any serde format can write through it.
+pub struct FrameWriter<'a> {
+    room: &'a mut [u8],
+    /// Takes over from `room` when that is full; empty until then. All of it is room.
+    spill: Vec<u8>,
+    beyond: Beyond<'a>,
+    /// Bytes in the room, or in `spill` if there are any there.
+    len: usize,
+    /// Bytes that have gone as pieces.
+    gone: usize,
+    max_len: usize,
+    overflow: usize,
+    outgrown: bool,
+}
+
+/// What happens when the room is full.
+enum Beyond<'a> {
+    /// The frame moves to memory of its own: this, if it is large enough.
+    Spill(Option<&'a mut Vec<u8>>),
+    /// The frame cannot be written here.
+    Nothing,
+    /// The room is sent and used again.
+    Pieces(&'a mut dyn Pieces),
+}
+
+/// Bytes kept for the last piece, at most. A choice: small, for they are copied once more.
+const KEEP_FOR_LAST: usize = 64;
+
+/// The first memory of its own that a frame gets, in bytes, if its claim was small.
+const FIRST_SPILL_LEN: usize = 1024;
+
+impl<'a> FrameWriter<'a> {
+    /// A writer over a claim that accepts up to `max_len` bytes in all; what does not fit into the
+    /// claim moves to memory of its own.
+    pub fn new(claim: &'a mut [u8], max_len: usize) -> Self {
+        Self::over(claim, max_len, Beyond::Spill(None))
+    }
+
+    /// Takes the memory of an earlier frame if this one does not fit into its claim.
+    #[must_use]
+    pub fn reusing(mut self, spare: &'a mut Vec<u8>) -> Self {
+        if let Beyond::Spill(memory) = &mut self.beyond {
+            *memory = Some(spare);
+        }
+        self
+    }
+
+    /// A writer over a claim and nothing else: a frame that does not fit is
+    /// [`outgrown`](Self::outgrown).
+    pub fn in_place(claim: &'a mut [u8], max_len: usize) -> Self {
+        Self::over(claim, max_len, Beyond::Nothing)
+    }
+
+    /// A writer that sends `room`, not empty, and uses it again, whenever it is full.
+    pub fn in_pieces(room: &'a mut [u8], max_len: usize, pieces: &'a mut dyn Pieces) -> Self {
+        Self::over(room, max_len, Beyond::Pieces(pieces))
+    }
+
+    fn over(room: &'a mut [u8], max_len: usize, beyond: Beyond<'a>) -> Self {
+        let room_len = room.len().min(max_len);
+        let room = &mut room[..room_len];
+        let (spill, len, gone, overflow) = (Vec::new(), 0, 0, 0);
+        Self { room, spill, beyond, len, gone, max_len, overflow, outgrown: false }
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.gone + self.len
+    }
+
+    /// How many bytes were wanted, if that was more than the limit.
+    #[must_use]
+    pub fn overflow(&self) -> Option<usize> {
+        (self.overflow != 0).then_some(self.overflow)
+    }
+
+    /// Whether the frame was larger than its claim, and there was nothing else.
+    #[must_use]
+    pub fn outgrown(&self) -> bool {
+        self.outgrown
+    }
+
+    /// Ends the frame: how many bytes of the claim it fills, or the bytes themselves if they did
+    /// not fit.
+    #[must_use]
+    pub fn finish(mut self) -> Written {
+        if self.spill.is_empty() {
+            Written::InPlace { len: self.len }
+        } else {
+            self.spill.truncate(self.len);
+            Written::Spilled { bytes: self.spill }
+        }
+    }
+
+    /// Ends a frame that is sent in pieces: the last one goes.
+    ///
+    /// # Errors
+    ///
+    /// It cannot go.
+    pub fn finish_pieces(self) -> io::Result<()> {
+        match self.beyond {
+            Beyond::Pieces(pieces) => pieces.send(&self.room[..self.len], true),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::FileTooLarge`] when the frame would grow beyond its limit.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let room = if self.spill.is_empty() { &mut *self.room } else { &mut self.spill[..] };
+        let room = room.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len()));
+        if let Some(room) = room {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+            return Ok(());
+        }
+        self.put_beyond(bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_beyond(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let len = self.written().saturating_add(bytes.len());
+        if len > self.max_len {
+            self.overflow = len;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        match &mut self.beyond {
+            Beyond::Spill(spare) => {
+                let room = len.max(2 * self.len).max(FIRST_SPILL_LEN).min(self.max_len);
+                if self.spill.is_empty() {
+                    self.spill = spare.take().map(std::mem::take).unwrap_or_default();
+                    if self.spill.capacity() < room {
+                        self.spill = vec![0; room];
+                    } else {
+                        self.spill.resize(self.spill.capacity().min(self.max_len), 0);
+                    }
+                    self.spill[..self.len].copy_from_slice(&self.room[..self.len]);
+                } else {
+                    self.spill.resize(room, 0);
+                }
+                self.put(bytes)
+            }
+            Beyond::Nothing => {
+                self.outgrown = true;
+                Err(io::ErrorKind::FileTooLarge.into())
+            }
+            Beyond::Pieces(pieces) => {
+                if self.len != 0 {
+                    pieces.send(&self.room[..self.len], false)?;
+                    self.gone += std::mem::take(&mut self.len);
+                }
+                // What is larger than the room need not go through it. Something stays for the last
+                // piece, which must not be empty.
+                let straight = if bytes.len() > self.room.len() {
+                    bytes.len() - self.room.len().min(KEEP_FOR_LAST)
+                } else {
+                    0
+                };
+                let (straight, rest) = bytes.split_at(straight);
+                if !straight.is_empty() {
+                    pieces.send(straight, false)?;
+                    self.gone += straight.len();
+                }
+                self.room[..rest.len()].copy_from_slice(rest);
+                self.len = rest.len();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FrameWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameWriter")
+            .field("written", &self.written())
+            .field("max_len", &self.max_len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl io::Write for FrameWriter<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes)?;
+        Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.put(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where a finished frame is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Written {
+    /// In the claim: commit this many bytes.
+    InPlace {
+        /// Bytes to commit.
+        len: usize,
+    },
+    /// It did not fit into the claim: send these bytes.
+    Spilled {
+        /// The whole message.
+        bytes: Vec<u8>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_fits_is_written_in_place() {
+        let mut slot = [0; 8];
+        let mut writer = FrameWriter::new(&mut slot, 100);
+        writer.put(b"abc").expect("fits");
+        writer.put(b"defgh").expect("fits");
+        assert_eq!(writer.finish(), Written::InPlace { len: 8 });
+        assert_eq!(&slot, b"abcdefgh");
+    }
+
+    #[test]
+    fn a_frame_that_outgrows_its_claim_moves_to_memory() {
+        let mut slot = [0; 4];
+        let mut writer = FrameWriter::new(&mut slot, 100);
+        writer.put(b"abc").expect("fits");
+        writer.put(b"def").expect("fits");
+        writer.put(b"g").expect("fits");
+        assert_eq!(writer.written(), 7);
+        assert_eq!(writer.finish(), Written::Spilled { bytes: b"abcdefg".to_vec() });
+    }
+
+    #[test]
+    fn a_claim_larger_than_the_limit_does_not_lift_the_limit() {
+        let mut slot = [0; 100];
+        let mut writer = FrameWriter::new(&mut slot, 6);
+        assert!(writer.put(b"abcdefg").is_err());
+        assert_eq!(writer.overflow(), Some(7));
+    }
+
+    #[test]
+    fn a_frame_beyond_its_limit_is_refused_with_the_length() {
+        let mut slot = [0; 4];
+        let mut writer = FrameWriter::new(&mut slot, 6);
+        writer.put(b"abcd").expect("fits");
+        assert!(writer.put(b"efg").is_err());
+        assert_eq!(writer.overflow(), Some(7));
+    }
+
+    #[test]
+    fn a_taken_frame_leaves_the_buffer_usable() {
+        let mut small = BytesMut::from(&b"abc"[..]);
+        assert_eq!(&Frame::new(&mut small).take()[..], b"abc");
+        let mut large = BytesMut::from(&vec![7; TAKE_COPIES_UP_TO + 1][..]);
+        assert_eq!(Frame::new(&mut large).take().len(), TAKE_COPIES_UP_TO + 1);
+        assert!(large.is_empty());
+    }
+
+    #[test]
+    fn memory_of_a_taken_frame_that_is_dropped_serves_the_next_one() {
+        let mut buffer = BytesMut::with_capacity(1 << 16);
+        buffer.extend_from_slice(&[7; 60_000]);
+        let address = buffer.as_ptr();
+        drop(Frame::new(&mut buffer).take());
+        buffer.reserve(60_000);
+        assert_eq!(buffer.as_ptr(), address);
+    }
+
+    #[derive(Default)]
+    struct Sent(Vec<(Vec<u8>, bool)>);
+
+    impl Pieces for Sent {
+        fn send(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
+            assert!(!piece.is_empty());
+            self.0.push((piece.to_vec(), last));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_frame_in_pieces_arrives_whole_and_ends_with_its_last_piece() {
+        for parts in [&[3][..], &[0], &[8], &[8, 1], &[5, 5, 5], &[3, 40, 2], &[3, 40], &[16, 16]] {
+            let (mut room, mut sent, mut wanted) = ([0; 8], Sent::default(), Vec::new());
+            let mut writer = FrameWriter::in_pieces(&mut room, 100, &mut sent);
+            writer.put(b"h").expect("fits");
+            wanted.push(b'h');
+            for (i, len) in parts.iter().enumerate() {
+                let part = vec![u8::try_from(i).expect("few"); *len];
+                writer.put(&part).expect("fits");
+                wanted.extend(part);
+            }
+            assert_eq!(writer.written(), wanted.len());
+            writer.finish_pieces().expect("goes");
+            let (last, before) = sent.0.split_last().expect("at least one");
+            assert!(last.1 && before.iter().all(|(_, last)| !last), "{parts:?}");
+            assert_eq!(
+                sent.0.iter().flat_map(|(piece, _)| piece).copied().collect::<Vec<_>>(),
+                wanted
+            );
+        }
+        let (mut room, mut sent) = ([0; 8], Sent::default());
+        let mut writer = FrameWriter::in_pieces(&mut room, 20, &mut sent);
+        writer.put(&[1; 15]).expect("fits");
+        assert!(writer.put(&[1; 6]).is_err());
+        assert_eq!(writer.overflow(), Some(21));
+    }
+
+    #[test]
+    fn a_frame_that_may_only_be_in_place_says_that_it_does_not_fit() {
+        let mut slot = [0; 4];
+        let mut writer = FrameWriter::in_place(&mut slot, 100);
+        writer.put(b"abcd").expect("fits");
+        assert!(!writer.outgrown());
+        assert!(writer.put(b"e").is_err());
+        assert!(writer.outgrown() && writer.overflow().is_none());
+    }
+
+    #[test]
+    fn a_kept_message_does_not_keep_a_much_larger_buffer() {
+        let mut buffer = BytesMut::with_capacity(1 << 20);
+        buffer.extend_from_slice(&[7; TAKE_COPIES_UP_TO + 1]);
+        assert_eq!(Frame::new(&mut buffer).take().len(), TAKE_COPIES_UP_TO + 1);
+        assert!(buffer.capacity() >= 1 << 20, "the receiver keeps its buffer");
+    }
+}

@@ -1,0 +1,361 @@
+//! Sending: encode in place, wait for room, publish.
+
+use std::io;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tramline_core::command::Reply;
+use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::frame::{Pieces, Written};
+use tramline_core::peer::{Fill, Later, Patience, Port, send_bytes};
+use tramline_core::transport::{Sender, WaitFor};
+use tramline_core::{EncodeError, FrameWriter, LinkError, SendError};
+
+use super::room::Room;
+use super::{Held, LAST_WORD_TIMEOUT, Link, SendHalf, SenderGuard};
+
+/// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
+/// JSON fits.
+const KEEP_SPILL_LEN: usize = 4 << 20;
+/// Memory for what is written piece by piece. A choice: with what it is copied from and to it stays
+/// in a second-level cache.
+const PIECE_LEN: usize = 32 << 10;
+
+impl Link {
+    /// Sends one message. `lead` is the receiver if the caller holds it.
+    pub(super) fn send_message(
+        &self,
+        mut sender: SenderGuard<'_>,
+        head: &Head<'_>,
+        body_len: usize,
+        fill: Fill<'_>,
+        mut room: Room,
+        mut lead: Option<Held<'_>>,
+    ) -> Result<(), SendError> {
+        // An honest caller's guess is below the limit; a wrong one only costs a retry.
+        let min_len = head.len() + body_len.min(self.max_send_len);
+        let in_pieces = room.patience() != Patience::None && sender.half.streams();
+        loop {
+            self.check()?;
+            let SendHalf { half, spill } = &mut *sender;
+            let slot = match half.claim(min_len) {
+                Ok(slot) => slot,
+                Err(SendError::Full) => {
+                    self.wait_for_room(&mut **half, &mut room, lead.as_deref_mut())?;
+                    continue;
+                }
+                Err(e) => return Err(self.send_failed(e, lead)),
+            };
+            if in_pieces && min_len > slot.len() {
+                return self.send_in_pieces(&mut sender, head, fill, room, lead);
+            }
+            let mut writer = if in_pieces {
+                FrameWriter::in_place(slot, self.max_send_len)
+            } else {
+                FrameWriter::new(slot, self.max_send_len).reusing(spill)
+            };
+            if let Err(e) = write(&mut writer, head, fill) {
+                if writer.outgrown() {
+                    return self.send_in_pieces(&mut sender, head, fill, room, lead);
+                }
+                // The claim is not committed, so nothing of it is ever seen.
+                return Err(self.too_large(&writer).unwrap_or(e));
+            }
+            return match writer.finish() {
+                Written::InPlace { len } => {
+                    half.commit(len);
+                    // The peer may have seen it whatever `flush` says; whoever reads finds the end.
+                    let _ = half.flush();
+                    Ok(())
+                }
+                Written::Spilled { bytes } => {
+                    let sent = self.send_spilled(&mut **half, &bytes, &mut room, lead);
+                    if bytes.capacity() <= KEEP_SPILL_LEN {
+                        *spill = bytes;
+                    }
+                    sent
+                }
+            };
+        }
+    }
+
+    /// Sends a message that is larger than a frame while it is being written: what fills the room
+    /// goes, and a long run of bytes goes without touching it.
+    fn send_in_pieces(
+        &self,
+        sender: &mut SendHalf,
+        head: &Head<'_>,
+        fill: Fill<'_>,
+        room: Room,
+        lead: Option<Held<'_>>,
+    ) -> Result<(), SendError> {
+        let SendHalf { half, spill } = sender;
+        if spill.len() < PIECE_LEN {
+            spill.resize(PIECE_LEN, 0);
+        }
+        let half = &mut **half;
+        let mut pieces = LinkPieces { link: self, half, room, lead, begun: false, failed: None };
+        let memory = &mut spill[..PIECE_LEN];
+        let mut writer = FrameWriter::in_pieces(memory, self.max_send_len, &mut pieces);
+        let written = write(&mut writer, head, fill);
+        let too_large = self.too_large(&writer);
+        let written = match written {
+            Ok(()) => {
+                writer.finish_pieces().map_err(|e| SendError::Encode(EncodeError::new("", e)))
+            }
+            Err(e) => {
+                drop(writer);
+                Err(e)
+            }
+        };
+        match (pieces.failed.take(), written) {
+            (Some(e), _) => Err(e),
+            (None, Ok(())) => {
+                pieces.begun = false;
+                let _ = pieces.half.flush();
+                Ok(())
+            }
+            (None, Err(e)) => {
+                pieces.abandon()?;
+                Err(too_large.unwrap_or(e))
+            }
+        }
+    }
+
+    fn too_large(&self, writer: &FrameWriter<'_>) -> Option<SendError> {
+        writer.overflow().map(|len| SendError::TooLarge { len, max: self.max_send_len })
+    }
+
+    fn send_spilled(
+        &self,
+        sender: &mut dyn Sender,
+        bytes: &[u8],
+        room: &mut Room,
+        mut lead: Option<Held<'_>>,
+    ) -> Result<(), SendError> {
+        if room.patience() == Patience::None && !sender.fits(bytes.len()) {
+            return Err(SendError::Full);
+        }
+        let mut sent = 0;
+        loop {
+            let before = sent;
+            let outcome = match sender.send_part(bytes, &mut sent) {
+                Ok(()) => {
+                    let _ = sender.flush();
+                    return Ok(());
+                }
+                Err(SendError::Full) => {
+                    if sent > before {
+                        // A peer that reads, however slowly, is not stalled.
+                        room.restart();
+                    }
+                    self.check()
+                        .map_err(SendError::from)
+                        .and_then(|()| self.wait_for_room(sender, room, lead.as_deref_mut()))
+                }
+                Err(e) => Err(self.send_failed(e, lead.as_deref_mut())),
+            };
+            match outcome {
+                Ok(()) => {}
+                Err(e) if sent == 0 => return Err(e),
+                Err(e) => {
+                    self.half_sent.store(true, Ordering::Relaxed);
+                    return Err(self.stalled(e));
+                }
+            }
+        }
+    }
+
+    /// Nothing can follow half a message: a link that is full for too long in the middle is over.
+    fn stalled(&self, error: SendError) -> SendError {
+        match error {
+            SendError::Full => {
+                let stalled_ms = self.limits.send_timeout_ms;
+                self.end(LinkError::Stalled { stalled_ms }).into()
+            }
+            other => other,
+        }
+    }
+
+    /// A transport that cannot send may still hold messages that came before the end, among them the
+    /// peer's goodbye: they are handed out before the link ends.
+    pub(super) fn send_failed(&self, error: SendError, held: Option<Held<'_>>) -> SendError {
+        let SendError::Link(error) = error else { return error };
+        if let Some(receiver) = held {
+            return self.end_behind_messages(receiver, error).into();
+        }
+        let until = Instant::now() + LAST_WORD_TIMEOUT;
+        self.kick_waiters.fetch_add(1, Ordering::SeqCst);
+        let error = loop {
+            let kicks = self.signal.kicks();
+            if let Some(error) = self.over() {
+                break error.clone();
+            }
+            if let Some(mut lead) = self.try_lead() {
+                break self.end_behind_messages(&mut *lead, error);
+            }
+            // Another thread leads: it will meet the end, or leave, and kick us in both cases.
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break self.end(error);
+            }
+            self.signal.wait(WaitFor { kicks, timeout: Some(left), ..WaitFor::default() });
+        };
+        self.kick_waiters.fetch_sub(1, Ordering::SeqCst);
+        error.into()
+    }
+
+    fn end_behind_messages(&self, receiver: Held<'_>, error: LinkError) -> LinkError {
+        // The peer is gone, so this ends; a peer that only says so is not listened to for ever.
+        for _ in 0..10_000 {
+            match self.drain(receiver, self.limits.max_queued_len) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) => return self.end(e),
+            }
+        }
+        self.end(error)
+    }
+
+    /// Tells the peer that a call's answer is of no use any more. Best effort.
+    pub(crate) fn cancel(&self, id: u64) {
+        let head = Head { kind: Kind::Cancel, body: BodyKind::Empty, id, name: "" };
+        let _ = send_bytes(self, &head, &[], Patience::None);
+    }
+
+    /// Sends a call if there is room for it now.
+    pub(crate) fn try_send<A: Reply>(
+        &self,
+        kind: Kind,
+        id: u64,
+        name: &str,
+        args: &A,
+    ) -> Result<(), SendError> {
+        let head = Head { kind, body: A::BODY, id, name };
+        let fill: Fill<'_> = &mut |out| args.encode(self.codec, out);
+        self.send(&head, args.len_hint(), fill, Patience::None)
+    }
+}
+
+/// Writes head and body.
+fn write(writer: &mut FrameWriter<'_>, head: &Head<'_>, fill: Fill<'_>) -> Result<(), SendError> {
+    writer
+        .put(&head.to_bytes())
+        .and_then(|()| writer.put(head.name.as_bytes()))
+        .map_err(|e| SendError::Encode(EncodeError::new("envelope", e)))?;
+    fill(writer).map_err(SendError::Encode)
+}
+
+/// The way of a message that goes while it is being written.
+struct LinkPieces<'a, 'l> {
+    link: &'a Link,
+    half: &'a mut dyn Sender,
+    room: Room,
+    lead: Option<Held<'l>>,
+    /// The peer has a part of it.
+    begun: bool,
+    failed: Option<SendError>,
+}
+
+impl Pieces for LinkPieces<'_, '_> {
+    fn send(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
+        self.try_send(piece, last).map_err(|e| {
+            self.failed = Some(e);
+            io::ErrorKind::Other.into()
+        })
+    }
+}
+
+impl LinkPieces<'_, '_> {
+    fn try_send(&mut self, piece: &[u8], last: bool) -> Result<(), SendError> {
+        let mut sent = 0;
+        loop {
+            self.link.check()?;
+            let before = sent;
+            match self.half.send_piece(piece, &mut sent, last) {
+                Ok(()) => {
+                    self.begun = true;
+                    return Ok(());
+                }
+                Err(SendError::Full) => {
+                    self.begun |= sent > 0;
+                    if sent > before {
+                        // A peer that reads, however slowly, is not stalled.
+                        self.room.restart();
+                    }
+                    self.wait()?;
+                }
+                Err(e) => return Err(self.link.send_failed(e, self.lead.as_deref_mut())),
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Result<(), SendError> {
+        let lead = self.lead.as_deref_mut();
+        let waited = self.link.wait_for_room(self.half, &mut self.room, lead);
+        waited.map_err(|e| if self.begun { self.link.stalled(e) } else { e })
+    }
+
+    /// Tells the peer that the rest will not come.
+    fn abandon(&mut self) -> Result<(), SendError> {
+        while self.begun {
+            match self.half.abandon() {
+                Ok(()) => self.begun = false,
+                Err(SendError::Full) => self.wait()?,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LinkPieces<'_, '_> {
+    /// Also when code of the user's panicked while it wrote.
+    fn drop(&mut self) {
+        if self.begun && self.half.abandon().is_err() {
+            self.link.half_sent.store(true, Ordering::Relaxed);
+            self.link.end(LinkError::Stalled { stalled_ms: 0 });
+        }
+    }
+}
+
+impl Port for Link {
+    fn send(
+        &self,
+        head: &Head<'_>,
+        body_len: usize,
+        fill: Fill<'_>,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        let sender = match patience {
+            Patience::SendTimeout => self.lock_sender(),
+            // Another thread may hold the sender while it waits for room.
+            Patience::None => self.try_sender().ok_or(SendError::Full)?,
+        };
+        let room = Room::new(patience, &self.limits, None);
+        self.send_message(sender, head, body_len, fill, room, None)
+    }
+
+    fn send_later(&self, message: Later) {
+        let Some(link) = self.me.upgrade() else { return };
+        blocking::unblock(move || {
+            let Later { kind, body_kind, id, name, body } = message;
+            let head = Head { kind, body: body_kind, id, name };
+            if let Err(SendError::Full) = send_bytes(&*link, &head, &body, Patience::SendTimeout) {
+                // An answer cannot be dropped: the caller would wait for ever.
+                link.close(LinkError::Stalled { stalled_ms: link.limits.send_timeout_ms });
+            }
+        })
+        .detach();
+    }
+
+    fn peer_listens(&self, event: &str) -> bool {
+        let names = self.peer_listens.read().unwrap_or_else(PoisonError::into_inner);
+        names.contains(event)
+    }
+
+    fn close(&self, reason: LinkError) {
+        Link::close(self, reason);
+    }
+}
