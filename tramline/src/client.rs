@@ -106,8 +106,12 @@ impl Client {
     /// # Errors
     ///
     /// When awaited or waited for: [`InvokeError`].
-    pub fn invoke<T: FromAnswer, A: Serialize>(&self, command: &str, args: A) -> Invoke<'_, T, A> {
-        Invoke::new(self, command.into(), args)
+    pub fn invoke<'a, T: FromAnswer, A: Serialize>(
+        &'a self,
+        command: &'a str,
+        args: A,
+    ) -> Invoke<'a, T, A> {
+        Invoke::new(self, command, args)
     }
 
     /// Calls a command whose argument is raw bytes.
@@ -115,12 +119,12 @@ impl Client {
     /// # Errors
     ///
     /// As [`invoke`](Self::invoke).
-    pub fn invoke_raw<T: FromAnswer>(
-        &self,
-        command: &str,
+    pub fn invoke_raw<'a, T: FromAnswer>(
+        &'a self,
+        command: &'a str,
         body: impl Into<Bytes>,
-    ) -> Invoke<'_, T, Raw> {
-        Invoke::new(self, command.into(), Raw(body.into()))
+    ) -> Invoke<'a, T, Raw> {
+        Invoke::new(self, command, Raw(body.into()))
     }
 
     /// Emits an event to the server. Nothing crosses if it does not listen.
@@ -432,7 +436,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> IntoFuture for Listen<'a, F> 
             let subscription = added?;
             let told = Invoke::<'_, (), Nothing>::new(
                 subscription.client,
-                subscription.event.clone(),
+                &subscription.event,
                 Nothing,
             )
             .of_kind(Kind::Subscribe)

@@ -25,14 +25,14 @@ use crate::link::{Ended, Link, Outgoing, deadline_passed};
 pub struct Invoke<'a, T, A> {
     client: &'a Client,
     kind: Kind,
-    command: Box<str>,
+    command: &'a str,
     args: A,
     timeout: Option<Duration>,
     result: PhantomData<fn() -> T>,
 }
 
 impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
-    pub(crate) fn new(client: &'a Client, command: Box<str>, args: A) -> Self {
+    pub(crate) fn new(client: &'a Client, command: &'a str, args: A) -> Self {
         Self { client, kind: Kind::Request, command, args, timeout: None, result: PhantomData }
     }
 
@@ -58,11 +58,11 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
         let link = self.client.link();
         let codec = link.codec();
         let args = &self.args;
-        check_name(&self.command)?;
+        check_name(self.command)?;
         link.call(
             Outgoing {
                 kind: self.kind,
-                name: &self.command,
+                name: self.command,
                 body: A::BODY,
                 body_len: args.len_hint(),
                 fill: &mut |out| args.encode(codec, out),
@@ -74,7 +74,7 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
 
     /// Sends what can be sent at once; the rest is the future's.
     fn start(self) -> Result<Pending<T>, InvokeError> {
-        check_name(&self.command)?;
+        check_name(self.command)?;
         self.client.ensure_runner().map_err(SendError::Link)?;
         let link = self.client.link();
         let codec = link.codec();
@@ -89,7 +89,7 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
             sending: None,
             result: PhantomData,
         };
-        let sent = link.try_send(self.kind, id, &self.command, &self.args);
+        let sent = link.try_send(self.kind, id, self.command, &self.args);
         if deadline.is_some() {
             link.kick_runner();
         }
@@ -97,7 +97,7 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
             Ok(()) => Ok(pending),
             Err(SendError::Full) => {
                 let bytes = encode_body(codec, &self.args)?;
-                let (kind, command) = (self.kind, self.command);
+                let (kind, command) = (self.kind, Box::<str>::from(self.command));
                 let link = Arc::clone(link);
                 let sending = blocking::unblock(move || {
                     let head = Head { kind, body: A::BODY, id, name: &command };
