@@ -35,6 +35,18 @@ pub(crate) enum Failure {
     NotIdentical,
     #[error("the folder changes while it is read; try a quieter one")]
     FolderChanges,
+    #[cfg(target_os = "linux")]
+    #[error("cannot pin to the CPU that was asked for")]
+    Pin(#[source] io::Error),
+    #[cfg(target_os = "linux")]
+    #[error("cannot make a socket pair")]
+    Pair(#[source] io::Error),
+    #[cfg(target_os = "linux")]
+    #[error("the other process does not answer any more")]
+    OtherGone,
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Send(#[from] tramline::SendError),
     #[error("cannot write the output")]
     Output(#[from] io::Error),
 }

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod demo;
 mod failure;
 mod folder;
@@ -36,6 +38,13 @@ enum Task {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
+    /// Measures calls, events and waiting on this machine, each beside the floor.
+    #[cfg(target_os = "linux")]
+    Bench(bench::Args),
+    /// The second process of a measurement.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    BenchPeer(bench::PeerArgs),
     /// The second process of the demo.
     #[command(hide = true)]
     Worker {
@@ -49,8 +58,18 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(e) => return usage(&e),
     };
+    #[cfg(target_os = "linux")]
+    if let Task::Bench(args) = &arguments.task
+        && let Err(e) = args.check()
+    {
+        return usage(&e);
+    }
     let ended = match arguments.task {
         Task::Demo { path } => demo::run(&path, &mut io::stdout().lock()),
+        #[cfg(target_os = "linux")]
+        Task::Bench(args) => bench::run(&args, &mut io::stdout().lock()),
+        #[cfg(target_os = "linux")]
+        Task::BenchPeer(args) => bench::serve(&args),
         Task::Worker { path } => worker::run(&path),
     };
     match ended {

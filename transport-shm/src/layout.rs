@@ -28,6 +28,8 @@ pub(crate) const STATE: usize = 0x200;
 pub(crate) const COUNTERS: usize = 0x280;
 /// Number of 64-bit counters.
 pub(crate) const COUNTER_COUNT: usize = 8;
+/// For measuring only: what [`Probe`](crate::probe::Probe) writes. The protocol never reads it.
+pub(crate) const PROBE: usize = 0x300;
 
 /// Values of the `state` word. Hints: the socket decides.
 pub(crate) const STATE_OPEN: u32 = 1;
@@ -43,7 +45,8 @@ const _: () = {
     assert!(RX_PARK.is_multiple_of(4) && TX_PARK == RX_PARK + 4);
     assert!(DATA_BELL.is_multiple_of(4) && SPACE_BELL == DATA_BELL + 4);
     assert!(RX_PARK - HEAD >= 128 && DATA_BELL - RX_PARK >= 128 && STATE - DATA_BELL >= 128);
-    assert!(COUNTERS - STATE >= 128 && COUNTERS + 8 * COUNTER_COUNT <= HEADER_LEN);
+    assert!(COUNTERS - STATE >= 128 && COUNTERS + 8 * COUNTER_COUNT <= PROBE);
+    assert!(PROBE - COUNTERS >= 128 && PROBE.is_multiple_of(128) && PROBE + 128 <= HEADER_LEN);
     assert!(MAX_RING_CAPACITY + (HEADER_LEN as u64) < u32::MAX as u64);
 };
 

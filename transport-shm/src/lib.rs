@@ -17,6 +17,8 @@ mod layout;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod link;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+mod probe;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod ring;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod segment;
@@ -30,6 +32,8 @@ mod absent;
 
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 pub use link::ShmTransport;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+pub use probe::Probe;
 
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
 pub use absent::ShmTransport;

@@ -11,6 +11,7 @@ use tramline_core::{Frame, Halves, LinkError, PeerFault, PeerIdentity, SendError
 
 use crate::death;
 use crate::layout;
+use crate::probe::Probe;
 use crate::ring::Side;
 use crate::ring::consumer::{Consumer, Polled};
 use crate::ring::memory::{OwnMap, OwnRingMap, OwnWords, PeerMap};
@@ -40,6 +41,23 @@ impl Link {
     /// The control socket.
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// Stores our probe word.
+    #[inline]
+    pub(crate) fn store_probe(&self, value: u64) {
+        self.own.store_probe(value);
+    }
+
+    /// The peer's probe word.
+    #[inline]
+    pub(crate) fn peer_probe(&self) -> u64 {
+        self.peer.probe()
+    }
+
+    /// Whether the link is over, for whatever reason.
+    pub(crate) fn is_over(&self) -> bool {
+        self.flags() != 0
     }
 
     /// The peer is gone: called by the watcher.
@@ -199,6 +217,13 @@ impl ShmTransport {
             max_message_len,
             cpus,
         })
+    }
+
+    /// What measures the time a cache line takes between the two processes. It keeps the memory
+    /// mapped and the link open, as a half does.
+    #[must_use]
+    pub fn probe(&self) -> Probe {
+        Probe::new(Arc::clone(&self.link))
     }
 }
 

@@ -9,9 +9,10 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use kit::{limits, link, open, receive, send};
+use kit::{limits, link, open, receive, send, start};
 use tramline_core::transport::WaitFor;
-use tramline_core::{Halves, Limits, LinkError, SendError};
+use tramline_core::{Halves, Limits, LinkError, SendError, Transport};
+use tramline_transport_shm::{Established, ShmTransport};
 
 const MAX: u32 = 1 << 20;
 
@@ -57,6 +58,42 @@ fn exchange(a: Halves, b: Halves, count: u32) {
             reader.join().expect("every message");
         }
         drop(kept);
+    });
+}
+
+/// Two ends of one link before they are split.
+fn transports() -> [ShmTransport; 2] {
+    let (x, y) = UnixStream::pair().expect("socket pair");
+    let open = |socket: UnixStream| match start(socket, &limits(1 << 16)) {
+        Ok(Established::Open(shm)) => shm,
+        other => panic!("not open: {other:?}"),
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| open(y));
+        [open(x), other.join().expect("the other end")]
+    })
+}
+
+#[test]
+fn probe_goes_there_and_back_while_messages_pass() {
+    let [a, b] = transports();
+    let (ping, pong) = (a.probe(), b.probe().yielding_after(1));
+    let (a, b): (Halves, Halves) = (Box::new(a).into_halves(), Box::new(b).into_halves());
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!((1..1000).all(|value| pong.pong(value))));
+        scope.spawn(|| assert!((1..1000).all(|value| ping.ping(value))));
+        exchange(a, b, 50);
+    });
+}
+
+#[test]
+fn probe_gives_up_when_the_link_ends() {
+    let [a, b] = transports();
+    let ping = a.probe();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| ping.ping(1));
+        drop(b);
+        assert!(!waits.join().expect("no panic"));
     });
 }
 

@@ -155,8 +155,16 @@ impl OwnMap {
     fn word64(&self, offset: usize) -> &AtomicU64 {
         assert!(offset < layout::HEADER_LEN && offset.is_multiple_of(8), "no such word");
         let at = self.mapping.at(offset).cast::<u64>().as_ptr();
-        // SAFETY: as in `word32`; the 64-bit words (head, counters) lie apart from the 32-bit ones.
+        // SAFETY: as in `word32`; the 64-bit words (head, counters, probe) lie apart from the 32-bit
+        // ones.
         unsafe { AtomicU64::from_ptr(at) }
+    }
+
+    /// Stores the probe word, for [`Probe`](crate::probe::Probe).
+    #[inline]
+    pub(crate) fn store_probe(&self, value: u64) {
+        // PAIRS WITH the acquire in `PeerMap::probe`; nothing else hangs on it.
+        self.word64(layout::PROBE).store(value, Ordering::Release);
     }
 }
 
@@ -267,6 +275,15 @@ impl PeerMap {
         // PAIRS WITH the peer's release stores of its state.
         core::sync::atomic::fence(Ordering::Acquire);
         state
+    }
+
+    /// The peer's probe word. Whatever it says, nothing but a measurement depends on it.
+    #[inline]
+    pub(crate) fn probe(&self) -> u64 {
+        let value = self.load_u64(layout::PROBE);
+        // PAIRS WITH the release in `OwnMap::store_probe`.
+        core::sync::atomic::fence(Ordering::Acquire);
+        value
     }
 
     /// One 32-bit word, relaxed.
