@@ -26,6 +26,7 @@ enum Message<'a> {
 }
 
 impl Message<'_> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Frame(frame) => frame.bytes(),
@@ -35,20 +36,24 @@ impl Message<'_> {
 }
 
 impl<'a> Answer<'a> {
-    /// An answer that lies where it was received.
-    ///
-    /// # Errors
-    ///
-    /// A [`PeerFault`] if the frame is no answer.
-    pub fn from_frame(frame: Frame<'a>, codec: AnyCodec) -> Result<Self, LinkError> {
-        Self::new(Message::Frame(frame), codec)
+    /// An answer that lies where it was received. `kind`, `body_kind` and `body_offset` are what
+    /// [`Envelope::parse`] found in it; a kind that is no answer is read as a result.
+    #[inline]
+    pub fn from_frame(
+        frame: Frame<'a>,
+        codec: AnyCodec,
+        kind: Kind,
+        body_kind: BodyKind,
+        body_offset: usize,
+    ) -> Self {
+        Self { message: Message::Frame(frame), codec, kind, body_kind, body_offset }
     }
 
     /// An answer that was kept.
     ///
     /// # Errors
     ///
-    /// As [`from_frame`](Self::from_frame).
+    /// A [`PeerFault`] if the message is no answer.
     pub fn from_bytes(bytes: Bytes, codec: AnyCodec) -> Result<Answer<'static>, LinkError> {
         Answer::new(Message::Bytes(bytes), codec)
     }
@@ -71,16 +76,19 @@ impl<'a> Answer<'a> {
     /// The error it carries, as the row of the error table it belongs to.
     #[inline]
     pub fn into_result(self) -> Result<Self, InvokeError> {
-        if self.kind == Kind::Response {
-            return Ok(self);
-        }
+        if self.kind == Kind::Error { Err(self.into_error()) } else { Ok(self) }
+    }
+
+    #[cold]
+    fn into_error(self) -> InvokeError {
         let code: Box<str> = Envelope::parse(self.message.bytes())
             .map_or_else(|_| Box::default(), |envelope| envelope.head.name.into());
         let (codec, body_kind) = (self.codec, self.body_kind);
-        Err(InvokeError::from_wire(&code, body_kind, self.into_body(), codec))
+        InvokeError::from_wire(&code, body_kind, self.into_body(), codec)
     }
 
     /// The body's bytes.
+    #[inline]
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.message.bytes()[self.body_offset..]

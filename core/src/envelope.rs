@@ -114,14 +114,17 @@ impl Head<'_> {
     /// # Panics
     ///
     /// If the name is longer than [`MAX_NAME_LEN`]: whoever takes a name from a user checks it.
+    #[inline]
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let name_len = u8::try_from(self.name.len()).expect("names are checked when they come in");
-        let mut bytes = [0; HEADER_LEN];
-        bytes[0] = self.kind as u8;
-        bytes[1] = self.body as u8;
-        bytes[2] = name_len;
+        // Two whole words, as a copy of them finds them most quickly.
+        let fixed = u64::from(self.kind as u8)
+            | u64::from(self.body as u8) << 8
+            | u64::from(name_len) << 16;
         // 3 flags, 4..6 ext_len, 6..8 reserved: zero in this version.
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..8].copy_from_slice(&fixed.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
         bytes
     }
@@ -156,6 +159,7 @@ impl<'a> Envelope<'a> {
     /// assert_eq!(read.body, [1, 2]);
     /// # Ok::<(), tramline_core::PeerFault>(())
     /// ```
+    #[inline]
     pub fn parse(frame: &'a [u8]) -> Result<Self, PeerFault> {
         let Some((header, rest)) = frame.split_first_chunk::<HEADER_LEN>() else {
             return Err(PeerFault::new(

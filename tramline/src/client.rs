@@ -434,13 +434,10 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> IntoFuture for Listen<'a, F> 
         let added = self.add();
         Box::pin(async move {
             let subscription = added?;
-            let told = Invoke::<'_, (), Nothing>::new(
-                subscription.client,
-                &subscription.event,
-                Nothing,
-            )
-            .of_kind(Kind::Subscribe)
-            .await;
+            let told =
+                Invoke::<'_, (), Nothing>::new(subscription.client, &subscription.event, Nothing)
+                    .of_kind(Kind::Subscribe)
+                    .await;
             subscription.finish(told)
         })
     }

@@ -170,14 +170,15 @@ impl Link {
                 }
                 Err(e) => return Err(InvokeError::OutcomeUnknown(self.end(e))),
             };
-            let mine = Envelope::parse(frame.bytes()).is_ok_and(|message| {
-                message.head.id == id && matches!(message.head.kind, Kind::Response | Kind::Error)
-            });
-            if mine && let Some(read) = read.take() {
-                let answer = Answer::from_frame(frame, self.codec)
-                    .map_err(InvokeError::OutcomeUnknown)?
-                    .into_result()?;
-                return read(answer).map(Found::Answer);
+            if let Ok(message) = Envelope::parse(frame.bytes())
+                && message.head.id == id
+                && matches!(message.head.kind, Kind::Response | Kind::Error)
+                && let Some(read) = read.take()
+            {
+                let Head { kind, body, .. } = message.head;
+                let offset = message.body_offset();
+                let answer = Answer::from_frame(frame, self.codec, kind, body, offset);
+                return read(answer.into_result()?).map(Found::Answer);
             }
             self.hand_out(frame).map_err(|e| InvokeError::OutcomeUnknown(self.end(e)))?;
             // A peer that never stops talking must not keep us from our deadline.

@@ -4,7 +4,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tramline_core::command::{Call, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::events::{Event, LastEvent, Listeners};
@@ -361,10 +361,13 @@ const BATCH_MESSAGES: usize = 64;
 /// costs less than giving up the receiver and taking it back.
 const BATCH_MESSAGE_LEN: usize = 1024;
 
-/// Messages that were read and wait to be handled: the small ones in one buffer, then perhaps a
-/// large one. Reading several at once gives the receiver up once for all of them.
+/// Messages that were read and wait to be handled: the first where it was received, further small
+/// ones copied into one buffer, then perhaps a large one. Reading several at once gives the receiver
+/// up once for all of them.
 #[derive(Default)]
 struct Batch {
+    first: BytesMut,
+    has_first: bool,
     bytes: Vec<u8>,
     /// Where each small message ends in `bytes`.
     ends: Vec<usize>,
@@ -381,7 +384,7 @@ enum Next<'a> {
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.large.is_none()
+        !self.has_first && self.ends.is_empty() && self.large.is_none()
     }
 
     fn is_full(&self) -> bool {
@@ -389,15 +392,21 @@ impl Batch {
     }
 
     fn add(&mut self, frame: Frame<'_>) {
-        if frame.bytes().len() <= BATCH_MESSAGE_LEN {
+        if frame.bytes().len() > BATCH_MESSAGE_LEN {
+            self.large = Some(frame.take());
+        } else if self.is_empty() {
+            frame.swap(&mut self.first);
+            self.has_first = true;
+        } else {
             self.bytes.extend_from_slice(frame.bytes());
             self.ends.push(self.bytes.len());
-        } else {
-            self.large = Some(frame.take());
         }
     }
 
     fn next(&mut self) -> Option<Next<'_>> {
+        if std::mem::take(&mut self.has_first) {
+            return Some(Next::Small(&self.first));
+        }
         if let Some(end) = self.ends.get(self.taken).copied() {
             self.taken += 1;
             let start = std::mem::replace(&mut self.start, end);
