@@ -158,9 +158,8 @@ impl Peer {
     ///
     /// As [`emit`](Self::emit).
     pub fn emit_raw(&self, event: &str, payload: &[u8]) -> Result<(), SendError> {
-        check_event_name(event)?;
         if !self.0.port.peer_listens(event) {
-            return Ok(());
+            return Ok(check_event_name(event)?);
         }
         let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: event };
         send_bytes(&*self.0.port, &head, payload, Patience::SendTimeout)
@@ -177,9 +176,9 @@ impl Peer {
         payload: &T,
         patience: Patience,
     ) -> Result<(), SendError> {
-        check_event_name(event)?;
+        // A name that is listened to was checked when it was.
         if !self.0.port.peer_listens(event) {
-            return Ok(());
+            return Ok(check_event_name(event)?);
         }
         let head = Head { kind: Kind::Event, body: BodyKind::Structured, id: 0, name: event };
         let codec = self.0.codec;

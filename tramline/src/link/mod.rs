@@ -22,7 +22,6 @@ mod runner;
 mod send;
 mod stand_in;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
@@ -33,6 +32,7 @@ use std::time::Duration;
 use tramline_core::codec::AnyCodec;
 use tramline_core::envelope::{Envelope, Head, Kind};
 use tramline_core::error::codes;
+use tramline_core::limits::NameSet;
 use tramline_core::session::{Agreement, Goodbye};
 use tramline_core::transport::{Receiver, Sender, Signal};
 use tramline_core::{Frame, Halves, Limits, LinkError, PeerFault, SendError};
@@ -109,7 +109,7 @@ pub(crate) struct Link {
     kick_waiters: AtomicUsize,
     calls_in_flight: AtomicUsize,
     bytes_in_flight: AtomicUsize,
-    peer_listens: RwLock<HashSet<Box<str>>>,
+    peer_listens: RwLock<NameSet>,
     said_goodbye: AtomicBool,
     /// This side is ending the link: nobody else sends any more.
     closing: AtomicBool,

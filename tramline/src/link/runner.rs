@@ -125,6 +125,7 @@ impl Link {
     /// Reads what is there, after having looked out for it: replies go to those who wait, the rest
     /// into the batch. An empty batch means that nothing comes for now.
     fn fill(&self, batch: &mut Batch, receiver: Held<'_>) -> Result<(), LinkError> {
+        let mut gathered = false;
         for _ in 0..BATCH_READS {
             match receiver.poll() {
                 // Handed out before anyone else can lead and meet the end of the link.
@@ -132,19 +133,25 @@ impl Link {
                 Ok(Some(frame)) => {
                     batch.add(frame);
                     if batch.is_full() {
-                        return Ok(());
+                        break;
                     }
                 }
                 Ok(None) if batch.is_empty() => {
+                    batch.ready_in_a_row = 0;
                     if !receiver.spin() {
                         return Ok(());
                     }
                 }
+                Ok(None) if !gathered && batch.ready_in_a_row >= FLOW => {
+                    gathered = true;
+                    (0..GATHER_PAUSES).for_each(|_| std::hint::spin_loop());
+                }
                 // The next look meets it again.
                 Err(e) if batch.is_empty() => return Err(e),
-                Ok(None) | Err(_) => return Ok(()),
+                Ok(None) | Err(_) => break,
             }
         }
+        batch.ready_in_a_row = batch.ready_in_a_row.saturating_add(1);
         Ok(())
     }
 
@@ -361,6 +368,11 @@ const BATCH_MESSAGES: usize = 64;
 /// costs less than giving up the receiver and taking it back.
 const BATCH_MESSAGE_LEN: usize = 1024;
 
+/// Looks in a row that found a message at once, after which messages are said to flow.
+const FLOW: u32 = 8;
+/// While messages flow, how long to let more of them gather before handling what was read.
+const GATHER_PAUSES: u32 = 64;
+
 /// Messages that were read and wait to be handled: the first where it was received, further small
 /// ones copied into one buffer, then perhaps a large one. Reading several at once gives the receiver
 /// up once for all of them.
@@ -375,6 +387,8 @@ struct Batch {
     taken: usize,
     start: usize,
     large: Option<Bytes>,
+    /// How often in a row there was something to read at once.
+    ready_in_a_row: u32,
 }
 
 enum Next<'a> {
