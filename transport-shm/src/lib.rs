@@ -11,6 +11,10 @@ mod counters;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod death;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+#[cfg(any(fuzzing, all(test, not(loom))))]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod handshake;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod layout;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::Metadata;
 
 use crate::leftovers::Snapshot;
-use crate::{arrows, leftovers, links};
+use crate::{arrows, fuzz, leftovers, links, tsan};
 
 /// What to run and what to leave out.
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,17 @@ enum Outcome {
     Ok,
     Failed(String),
     Skipped(String),
+}
+
+impl From<fuzz::Run> for Outcome {
+    /// What needs tools that not everyone has is left out without them.
+    fn from(run: fuzz::Run) -> Self {
+        match run {
+            fuzz::Run::Clean => Self::Ok,
+            fuzz::Run::Failed(why) => Self::Failed(why),
+            fuzz::Run::Missing(what) => Self::Skipped(what.to_owned()),
+        }
+    }
 }
 
 /// One line of the table.
@@ -76,6 +87,8 @@ const STEPS: &[Step] = &[
     },
     Step { name: "build", about: "cargo build --workspace --all-targets", run: build },
     Step { name: "tests", about: "cargo test --workspace --all-features", run: tests },
+    Step { name: "fuzz", about: "cargo xtask fuzz --smoke", run: fuzz_smoke },
+    Step { name: "tsan", about: "cargo xtask tsan", run: thread_sanitizer },
     Step { name: "docs", about: "cargo doc --workspace --no-deps, warnings are errors", run: docs },
     Step { name: "links", about: "every file that a page names exists", run: links },
     Step { name: "deny", about: "cargo deny check bans licenses sources", run: deny },
@@ -85,14 +98,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// Runs the steps and prints the table. The exit code is non-zero if a step failed.
-pub(crate) fn check(options: Options) -> ExitCode {
-    let metadata = match MetadataCommand::new().no_deps().exec() {
-        Ok(metadata) => metadata,
-        Err(error) => {
-            eprintln!("the workspace's manifests cannot be read: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+pub(crate) fn check(options: Options, metadata: Metadata) -> ExitCode {
     let root = metadata.workspace_root.clone().into_std_path_buf();
     let run = Run { options, metadata, root, before: Snapshot::take() };
 
@@ -177,6 +183,20 @@ fn tests(run: &Run) -> Outcome {
         return skipped("--quick");
     }
     cargo(run, &["test", "--workspace", "--all-features"])
+}
+
+fn fuzz_smoke(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    fuzz::smoke(&run.root).into()
+}
+
+fn thread_sanitizer(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    tsan::run(&run.root, run.metadata.target_directory.as_std_path()).into()
 }
 
 fn docs(run: &Run) -> Outcome {

@@ -4,11 +4,15 @@
 
 mod arrows;
 mod check;
+mod fuzz;
 mod leftovers;
 mod links;
+mod nightly;
+mod tsan;
 
 use std::process::ExitCode;
 
+use cargo_metadata::MetadataCommand;
 use clap::{Parser, Subcommand};
 
 /// The project's own tasks.
@@ -23,10 +27,25 @@ struct Arguments {
 enum Task {
     /// Runs every check that CI runs, in order, and stops at the first that fails.
     Check(check::Options),
+    /// Runs the fuzz targets, one after the other. Needs a nightly compiler and cargo-fuzz.
+    Fuzz(fuzz::Options),
+    /// Runs the ring between two threads under ThreadSanitizer. Needs a nightly compiler.
+    Tsan,
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().task {
-        Task::Check(options) => check::check(options),
+    let task = Arguments::parse().task;
+    let metadata = match MetadataCommand::new().no_deps().exec() {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            eprintln!("the workspace's manifests cannot be read: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let root = metadata.workspace_root.clone().into_std_path_buf();
+    match task {
+        Task::Check(options) => check::check(options, metadata),
+        Task::Fuzz(options) => fuzz::fuzz(&root, &options),
+        Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }
 }

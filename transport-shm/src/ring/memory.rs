@@ -15,6 +15,9 @@ use crate::segment::Mapping;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, Site, fence_at};
 use crate::wake::futex;
 
+#[cfg(any(fuzzing, all(test, not(loom))))]
+pub(crate) mod heap;
+
 /// The ring of our own segment. One owner: the producer.
 pub(crate) trait OwnRing {
     /// Bytes of the ring.
@@ -118,6 +121,10 @@ pub(crate) trait PeerMemory {
         bell
     }
 }
+
+/// How the peer's words are loaded; the fences above do the rest. ThreadSanitizer knows no fences, so
+/// under it, where no memory is read-only, the loads themselves acquire.
+const LOAD: Ordering = if cfg!(tramline_tsan) { Ordering::Acquire } else { Ordering::Relaxed };
 
 /// Our own segment's words. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -297,7 +304,7 @@ impl PeerMap {
         //   address. The reference to this one atomic ends within this function.
         // - read-only: std allows relaxed loads from read-only memory, hence the callers' fences
         //   instead of an acquire load.
-        unsafe { AtomicU32::from_ptr(at) }.load(Ordering::Relaxed)
+        unsafe { AtomicU32::from_ptr(at) }.load(LOAD)
     }
 
     /// One 64-bit word, relaxed. `offset` counts from the segment's start.
@@ -311,7 +318,7 @@ impl PeerMap {
         // SAFETY: as in `load_u32`; headers and `head` are always read as 64-bit words. A header
         // may lie where payload lay before; that was copied by volatile reads or by the processor,
         // never through a reference.
-        unsafe { AtomicU64::from_ptr(at) }.load(Ordering::Relaxed)
+        unsafe { AtomicU64::from_ptr(at) }.load(LOAD)
     }
 }
 
@@ -380,6 +387,10 @@ fn bell_offset(side: Side) -> usize {
 #[cfg(target_arch = "x86_64")]
 const WORDS_UP_TO: usize = 256;
 
+/// No sanitizer sees the block copy, so under one the loop does everything.
+#[cfg(target_arch = "x86_64")]
+const BLOCK_COPY: bool = !cfg!(any(tramline_tsan, fuzzing));
+
 /// The one way payload leaves the peer's segment. The source may change during the copy: the
 /// result is then some mixture, which is judged like any other bytes from a peer.
 ///
@@ -390,7 +401,7 @@ const WORDS_UP_TO: usize = 256;
 #[inline]
 unsafe fn copy_from_peer(source: *const u8, target: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    if len > WORDS_UP_TO {
+    if BLOCK_COPY && len > WORDS_UP_TO {
         // SAFETY:
         // - bounds: the caller's promise. The direction flag is clear in Rust code.
         // - shared: the copy happens outside the language, so a foreign write during it is no data

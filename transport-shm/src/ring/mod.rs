@@ -10,6 +10,8 @@ pub(crate) mod producer;
 pub(crate) mod record;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod threads;
 
 /// What a thread sleeps for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

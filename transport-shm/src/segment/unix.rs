@@ -11,6 +11,10 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::layout::{self, FIXED_LEN, Fixed};
 
+#[cfg(any(fuzzing, all(test, not(loom))))]
+#[path = "heap.rs"]
+mod heap;
+
 /// What keeps a file from changing size under a reader, and anyone but its owner from writing.
 const NEEDED_SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
@@ -33,6 +37,9 @@ pub(crate) enum Refused {
 pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
+    /// Not mapped but allocated, see `heap.rs`.
+    #[cfg(any(fuzzing, all(test, not(loom))))]
+    on_heap: bool,
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread. The type hands out addresses only;
@@ -65,7 +72,12 @@ impl Mapping {
         let start =
             unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, access, flags, file, 0) }?;
         let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        Ok(Self { start, len })
+        Ok(Self {
+            start,
+            len,
+            #[cfg(any(fuzzing, all(test, not(loom))))]
+            on_heap: false,
+        })
     }
 
     /// Fills the part of our own segment that never changes. Before anyone else can see it.
@@ -94,6 +106,10 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        #[cfg(any(fuzzing, all(test, not(loom))))]
+        if self.on_heap {
+            return self.drop_heap();
+        }
         let start = self.start.as_ptr().cast::<c_void>();
         // SAFETY: exactly what `new` mapped; addresses inside it are used only while `self` lives.
         let unmapped = unsafe { rustix::mm::munmap(start, self.len) };
