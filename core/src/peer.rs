@@ -63,6 +63,9 @@ pub trait Port: Send + Sync {
 
     /// Ends the connection; calls waiting on either side learn why.
     fn close(&self, reason: LinkError);
+
+    /// Ends the connection because an answer found no room for as long as the send timeout says.
+    fn close_stalled(&self);
 }
 
 /// The other end of one connection. Clones are the same peer.

@@ -55,6 +55,8 @@ impl Port for Recorder {
     }
 
     fn close(&self, _: LinkError) {}
+
+    fn close_stalled(&self) {}
 }
 
 /// The one answer to a call.

@@ -38,6 +38,51 @@ impl Census {
     }
 }
 
+/// What another process holds on behalf of its connections. Linux only.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Holdings {
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Mappings of memory files.
+    pub memory_files: usize,
+    /// Threads that serve a connection or refuse one.
+    pub connection_threads: usize,
+    /// All threads.
+    pub threads: usize,
+}
+
+impl Holdings {
+    /// What the process `pid` holds now.
+    #[must_use]
+    pub fn of(pid: u32) -> Self {
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let maps = fs::read_to_string(process.join("maps")).unwrap_or_default();
+        let names: Vec<_> = entries(process.join("task"))
+            .into_iter()
+            .filter_map(|task| fs::read_to_string(task.join("comm")).ok())
+            .collect();
+        Self {
+            descriptors: entries(process.join("fd")).len(),
+            memory_files: maps.lines().filter(|line| line.contains("/memfd:")).count(),
+            // The system keeps 15 letters of a name.
+            threads: names.len(),
+            connection_threads: names
+                .iter()
+                .filter(|name| ["tramline-server", "tramline-refuse"].contains(&name.trim()))
+                .count(),
+        }
+    }
+}
+
+/// The most memory that the process `pid` has had so far, in bytes. Linux only.
+#[must_use]
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|text| text.trim().strip_suffix(" kB")).map(str::parse::<u64>);
+    kib.and_then(Result::ok).map_or(0, |kib| kib << 10)
+}
+
 fn entries(folder: impl Into<PathBuf>) -> Vec<PathBuf> {
     fs::read_dir(folder.into())
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())

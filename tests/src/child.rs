@@ -1,6 +1,6 @@
 //! Other processes: `tramline-test-peer` in one of its roles.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -18,7 +18,7 @@ use crate::PATIENCE;
 pub struct Peer {
     child: Child,
     /// Held open: the peer ends with it.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
 }
 
@@ -44,7 +44,7 @@ impl Peer {
                 }
             }
         });
-        Self { child, _stdin: stdin, lines }
+        Self { child, stdin, lines }
     }
 
     /// Starts it and waits until it says that it is ready.
@@ -78,6 +78,31 @@ impl Peer {
             Err(Disconnected) => None,
             Err(Timeout) => panic!("the peer says nothing"),
         }
+    }
+
+    /// Gives it a line of input.
+    ///
+    /// # Panics
+    ///
+    /// If its input was closed by [`hang_up`](Self::hang_up).
+    pub fn say(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("not hung up");
+        // A peer that has ended says so by its output.
+        let _ = writeln!(stdin, "{line}");
+    }
+
+    /// Ends its input.
+    pub fn hang_up(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    ///
+    /// If the system does not tell.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_none()
     }
 
     /// Its process id.

@@ -139,6 +139,12 @@ fn my_label(peer: Peer) -> Option<String> {
     peer.label().map(str::to_owned)
 }
 
+/// The caller's process, as the system says.
+#[command(inline)]
+fn my_pid(peer: Peer) -> Option<u32> {
+    peer.identity().pid
+}
+
 #[command]
 async fn later(number: u64) -> u64 {
     blocking::unblock(move || number + 1).await
@@ -274,6 +280,7 @@ fn capabilities() -> Capabilities {
         "sum_bytes",
         "token",
         "my_label",
+        "my_pid",
         "later",
         "hold",
         "hold_async",
@@ -323,6 +330,7 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             sum_bytes,
             token,
             my_label,
+            my_pid,
             later,
             hold,
             hold_async,

@@ -6,6 +6,7 @@
 //!   a clock.
 //! - [`bounded()`]: nothing hangs for ever.
 //! - [`raw`]: a peer made by hand, that may lie.
+//! - [`victim`]: real processes for `tramline-hostile-peer` to attack.
 //! - [`stress`], [`census`]: traffic, and what a process has open.
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod random;
 pub mod raw;
 pub mod stress;
 pub mod tally;
+pub mod victim;
 
 pub use bounded::{PATIENCE, bounded, eventually};
 pub use child::Peer;

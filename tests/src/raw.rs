@@ -7,7 +7,9 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 use crate::PATIENCE;
 
-fn address(name: &str) -> SocketAddr {
+/// Where a server of this name listens.
+#[must_use]
+pub fn address(name: &str) -> SocketAddr {
     let user = rustix::process::geteuid().as_raw();
     SocketAddr::from_abstract_name(format!("tramline-{user}-{name}")).expect("short enough")
 }

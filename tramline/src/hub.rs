@@ -30,6 +30,9 @@ const MAX_REFUSING: usize = 8;
 /// Told of connections that did not come about.
 pub(crate) type Refused = dyn Fn(&ConnectError) + Send + Sync;
 
+/// Told of connections that have ended.
+pub(crate) type Ended = dyn Fn(&Peer, &LinkError) + Send + Sync;
+
 /// Where connections come from.
 pub(crate) enum Door {
     Socket(Listener),
@@ -51,6 +54,7 @@ pub(crate) struct Hub {
     wait_mode: WaitMode,
     label: Option<String>,
     on_refused: Option<Box<Refused>>,
+    on_ended: Option<Box<Ended>>,
     exit_with_parent: bool,
     next_peer_id: AtomicU64,
     /// Every open connection, in the order in which they came.
@@ -82,6 +86,7 @@ impl Hub {
             wait_mode: WaitMode::default(),
             label,
             on_refused,
+            on_ended: None,
             exit_with_parent: false,
             next_peer_id: AtomicU64::new(1),
             links: Mutex::default(),
@@ -96,6 +101,11 @@ impl Hub {
 
     pub(crate) fn exit_with_parent(mut self, exit: bool) -> Self {
         self.exit_with_parent = exit;
+        self
+    }
+
+    pub(crate) fn on_ended(mut self, told: Option<Box<Ended>>) -> Self {
+        self.on_ended = told;
         self
     }
 
@@ -280,6 +290,9 @@ impl Hub {
         link.claim_runner();
         let ended = link.run(&peer, &self.service);
         self.links().remove(&id);
+        if let Some(told) = &self.on_ended {
+            told(&peer, &ended);
+        }
         Ok(ended)
     }
 

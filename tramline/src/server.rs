@@ -9,16 +9,17 @@ use tramline_core::codec::{AnyCodec, Codec};
 use tramline_core::command::{Command, CommandFuture, Commands};
 use tramline_core::events::{Event, Listeners};
 use tramline_core::gate::Capabilities;
+use tramline_core::peer::Peer;
 use tramline_core::router::Router;
 use tramline_core::state::States;
 use tramline_core::transport::WaitMode;
-use tramline_core::{ConfigError, ConnectError, Error, Limits};
+use tramline_core::{ConfigError, ConnectError, Error, Limits, LinkError};
 use tramline_transport_pipe::{Listener, mem};
 
 use crate::clients::Clients;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::executor::Executor;
-use crate::hub::{Door, Hub, Refused};
+use crate::hub::{Door, Ended, Hub, Refused};
 use crate::link::Service;
 
 /// A server about to be started: commands, values, listeners and what peers may do.
@@ -61,6 +62,7 @@ pub struct Server {
     wait_mode: WaitMode,
     label: Option<String>,
     on_refused: Option<Box<Refused>>,
+    on_ended: Option<Box<Ended>>,
     parent: bool,
     outlives_parent: bool,
     mistake: Option<ConfigError>,
@@ -182,6 +184,31 @@ impl Server {
         self
     }
 
+    /// Is told of every connection that came about and has ended, and why, for logs:
+    /// [`LinkError::Fault`] says what a peer did against the rules, and where.
+    ///
+    /// Called once for each, on the connection's own thread and after its last message; commands
+    /// that still run are not waited for. By then the peer is no longer among the
+    /// [`Clients`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::{LinkError, Server};
+    ///
+    /// let server = Server::new().on_ended(|peer, why| {
+    ///     if let LinkError::Fault(fault) = why {
+    ///         eprintln!("client {} was cut off: {fault}", peer.id());
+    ///     }
+    /// });
+    /// # let _ = server;
+    /// ```
+    #[must_use]
+    pub fn on_ended(mut self, told: impl Fn(&Peer, &LinkError) + Send + Sync + 'static) -> Self {
+        self.on_ended = Some(Box::new(told));
+        self
+    }
+
     /// Lets this process live on when its parent vanishes; [`run`](Self::run) then ends like any
     /// other end of the connection.
     #[must_use]
@@ -274,6 +301,7 @@ impl Server {
                 gate_events: true,
             });
             Hub::new(service, scheme, codecs, self.limits, self.label, self.on_refused)
+                .on_ended(self.on_ended)
                 .exit_with_parent(self.parent && !self.outlives_parent)
                 .wait_mode(self.wait_mode)
         });

@@ -104,8 +104,10 @@ impl Watcher {
         }
         let mut byte = [0_u8; 1];
         match rustix::net::recv(link.socket(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Ok((1.., _)) => {
+            Err(Errno::INTR) => {}
+            // Nothing to read although something came: an urgent byte (`MSG_OOB`), which stays. To
+            // look again would never sleep.
+            Ok((1.., _)) | Err(Errno::AGAIN) => {
                 self.stop(&link);
                 link.fault(PeerFault::new("control socket", "unexpected bytes"));
             }

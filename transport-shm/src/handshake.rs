@@ -161,14 +161,14 @@ pub(crate) fn run(
     }
     let (message, descriptor) = wire.receive("OFFER")?;
     let offered = read_offer(&message, descriptor)?;
-    let ((mapping, fixed), (file, their_offer)) = match (mine, offered) {
-        (Ok((mapping, _, fixed)), Ok(offered)) => ((mapping, fixed), offered),
+    let ((mapping, own_file, fixed), (file, their_offer)) = match (mine, offered) {
+        (Ok(mine), Ok(offered)) => (mine, offered),
         (Err(reject), _) | (_, Err(reject)) => return rejected(wire, reject),
     };
 
     // Exchange 3.
-    let taken = take_segment(&file, &their_offer, fixed.nonce, max_capacity);
-    drop(file);
+    let taken = take_segment(&file, &own_file, &their_offer, fixed.nonce, max_capacity);
+    drop((file, own_file));
     match &taken {
         Ok(_) => wire.send(&message_of(READY), None)?,
         Err(reject) => wire.send(&rejection(reject.code), None)?,
@@ -199,6 +199,7 @@ fn prepare(capacity: u64, nonce: [u8; 16]) -> Result<(Mapping, OwnedFd, Fixed), 
 
 fn take_segment(
     file: &OwnedFd,
+    own: &OwnedFd,
     offer: &Fixed,
     nonce: [u8; 16],
     max_capacity: u64,
@@ -206,12 +207,20 @@ fn take_segment(
     if offer.nonce != nonce {
         return Err(Reject::new(Reject::SEGMENT, "segment refused: nonce of another connection"));
     }
-    match segment::accept(file, offer, max_capacity) {
-        Ok(mapping) => Ok(PeerMap::new(mapping, capacity_of(offer))),
-        Err(Refused::Unfit(why)) => {
-            Err(Reject { code: Reject::SEGMENT, why: format!("segment refused: {why}").into() })
-        }
-        Err(Refused::Os(step, error)) => Err(Reject::system(step, &error)),
+    let refused = |why: &str| {
+        Err(Reject { code: Reject::SEGMENT, why: format!("segment refused: {why}").into() })
+    };
+    let mapping = match segment::accept(file, offer, max_capacity) {
+        Ok(mapping) => mapping,
+        Err(Refused::Unfit(why)) => return refused(why),
+        Err(Refused::Os(step, error)) => return Err(Reject::system(step, &error)),
+    };
+    // After the checks above it is known to be a memory file, which answers at once.
+    match segment::is_same(file, own) {
+        Ok(false) => Ok(PeerMap::new(mapping, capacity_of(offer))),
+        // We would talk to ourselves.
+        Ok(true) => refused("this side's own segment"),
+        Err(error) => Err(Reject::system("fstat", &error)),
     }
 }
 

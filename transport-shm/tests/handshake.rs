@@ -176,6 +176,20 @@ fn swapped_segment_is_refused() {
 }
 
 #[test]
+fn our_own_segment_offered_back_is_refused() {
+    let (result, answer) = against(|socket| {
+        send_with(socket, &hello(), &[]);
+        let nonce = nonce_with(&read(socket));
+        let (_, theirs) = read_with_file(socket);
+        send_with(socket, &good_offer(nonce), &[theirs.as_fd()]);
+        send_with(socket, &message(READY, &[]), &[]);
+        read(socket)
+    });
+    assert!(refusal(result).1.contains("own segment"));
+    assert_eq!((answer[8], answer[12]), (REJECT, 4));
+}
+
+#[test]
 fn handshake_out_of_order_is_refused() {
     let memory = || sealed(file(segment_len(), [0; 16], SEALABLE), all_seals());
     let firsts = [

@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use kit::{limits, link, open, receive, send, start};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use tramline_core::transport::WaitFor;
 use tramline_core::{Halves, Limits, LinkError, SendError, Transport};
 use tramline_transport_shm::{Established, ShmTransport};
@@ -235,6 +237,23 @@ fn bytes_on_the_control_socket_are_a_fault() {
         (open(x, &limits(1 << 16)), other.join().expect("the other end"))
     });
     behind_the_back.write_all(b"x").expect("written");
+    let result = receive(&mut *a.receiver, &*a.signal);
+    assert!(matches!(&result, Err(LinkError::Fault(f)) if f.at == "control socket"), "{result:?}");
+}
+
+#[test]
+fn an_urgent_byte_on_the_control_socket_is_a_fault() {
+    let (x, y) = UnixStream::pair().expect("socket pair");
+    let behind_the_back = y.try_clone().expect("duplicate");
+    let (mut a, _b) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| open(y, &limits(1 << 16)));
+        (open(x, &limits(1 << 16)), other.join().expect("the other end"))
+    });
+    // It cannot be read like others, but makes the socket readable for ever.
+    if rustix::net::send(&behind_the_back, b"x", SendFlags::OOB) == Err(Errno::OPNOTSUPP) {
+        eprintln!("skipped: this kernel has no urgent bytes on such sockets");
+        return;
+    }
     let result = receive(&mut *a.receiver, &*a.signal);
     assert!(matches!(&result, Err(LinkError::Fault(f)) if f.at == "control socket"), "{result:?}");
 }

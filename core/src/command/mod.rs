@@ -16,7 +16,7 @@ pub use self::args::{ArgSource, Args, BytesArg, CommandArg, TextArg};
 pub use self::reply::{Outcome, Raw, Reply, ViaResult, ViaValue};
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Head, Kind};
-use crate::error::{EncodeError, LinkError, Rejection, SendError, codes};
+use crate::error::{EncodeError, Rejection, SendError, codes};
 use crate::frame::{FrameWriter, Written};
 use crate::peer::{Later, Patience, Peer};
 use crate::state::States;
@@ -202,7 +202,7 @@ impl<'a> Call<'a> {
                 }
             }
             // An answer cannot be dropped: the caller would wait for ever.
-            Err(_) => port.close(LinkError::Stalled { stalled_ms: 0 }),
+            Err(_) => port.close_stalled(),
         }
     }
 }

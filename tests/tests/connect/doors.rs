@@ -216,6 +216,35 @@ fn too_many_connections_are_refused() {
 }
 
 #[test]
+fn the_end_of_each_connection_is_told_once_and_with_its_reason() {
+    for scheme in ["shm", "pipe", "mem"] {
+        let endpoint = format!("{scheme}:{}", unique_name());
+        let (told, ended) = channel();
+        let server = tramline_tests::commands::serve(Server::new(), limits());
+        let server = server.on_ended(move |peer, why| {
+            let _ = told.send((peer.label().map(str::to_owned), why.code()));
+        });
+        let server = server.start(&endpoint).expect("the name is free");
+        for label in ["first", "second"] {
+            let client = Client::connect(&endpoint).label(label).wait().expect("it serves");
+            assert_eq!(add(&client), 2);
+            assert!(ended.try_recv().is_err(), "{scheme}: it is not over yet");
+            drop(client);
+            let end = ended.recv_timeout(PATIENCE).expect("it is told");
+            assert_eq!(end, (Some(label.to_owned()), "link-closed"), "{scheme}");
+        }
+        // One that says nothing has not come about: others are told of that.
+        let _ = Client::connect(&endpoint).codec(AnyCodec::custom::<Strange>()).wait();
+        let last = Client::connect(&endpoint).label("last").wait().expect("it serves");
+        server.stop();
+        let end = ended.recv_timeout(PATIENCE).expect("it is told");
+        assert_eq!(end, (Some("last".to_owned()), "link-closed"), "{scheme}");
+        assert!(ended.try_recv().is_err(), "{scheme}: once for each");
+        drop(last);
+    }
+}
+
+#[test]
 fn a_server_without_permissions_lets_nobody_do_anything() {
     let server = Server::new().allow(Capabilities::none()).start("mem:nothing").unwrap();
     let client = Client::connect("mem:nothing").wait().unwrap();

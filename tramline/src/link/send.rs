@@ -315,7 +315,8 @@ impl Drop for LinkPieces<'_, '_> {
     fn drop(&mut self) {
         if self.begun && self.half.abandon().is_err() {
             self.link.half_sent.store(true, Ordering::Relaxed);
-            self.link.end(LinkError::Stalled { stalled_ms: 0 });
+            let stalled_ms = self.link.limits.send_timeout_ms;
+            self.link.end(LinkError::Stalled { stalled_ms });
         }
     }
 }
@@ -344,7 +345,7 @@ impl Port for Link {
             let head = Head { kind, body: body_kind, id, name };
             if let Err(SendError::Full) = send_bytes(&*link, &head, &body, Patience::SendTimeout) {
                 // An answer cannot be dropped: the caller would wait for ever.
-                link.close(LinkError::Stalled { stalled_ms: link.limits.send_timeout_ms });
+                link.close_stalled();
             }
         })
         .detach();
@@ -357,5 +358,9 @@ impl Port for Link {
 
     fn close(&self, reason: LinkError) {
         Link::close(self, reason);
+    }
+
+    fn close_stalled(&self) {
+        Link::close(self, LinkError::Stalled { stalled_ms: self.limits.send_timeout_ms });
     }
 }

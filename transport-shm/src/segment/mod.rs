@@ -2,4 +2,4 @@
 
 mod unix;
 
-pub(crate) use unix::{Mapping, Refused, accept, create, probe};
+pub(crate) use unix::{Mapping, Refused, accept, create, is_same, probe};

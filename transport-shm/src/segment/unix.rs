@@ -159,6 +159,13 @@ pub(crate) fn accept(file: &OwnedFd, offer: &Fixed, max_capacity: u64) -> Result
     Ok(mapping)
 }
 
+/// Whether two descriptors are the same file. Only for segments: asking another file system can
+/// take for ever.
+pub(crate) fn is_same(one: &OwnedFd, other: &OwnedFd) -> io::Result<bool> {
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
 /// Whether this system has what segments need.
 pub(crate) fn probe() -> io::Result<()> {
     let file = memory_file()?;
