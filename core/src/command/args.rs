@@ -194,12 +194,12 @@ pub trait Args<'a>: Sized {
     /// # Errors
     ///
     /// The first parameter that is missing or mistyped.
-    fn take(call: Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection>;
+    fn take(call: &Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection>;
 }
 
 impl<'a> Args<'a> for () {
     #[inline]
-    fn take(_: Call<'a>, _: &'static [&'static str]) -> Result<Self, Rejection> {
+    fn take(_: &Call<'a>, _: &'static [&'static str]) -> Result<Self, Rejection> {
         Ok(())
     }
 }
@@ -307,18 +307,20 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
-fn bad(call: Call<'_>, text: impl fmt::Display) -> Rejection {
-    let _ = call;
+#[cold]
+fn bad(text: impl fmt::Display) -> Rejection {
     Rejection::BadArguments { text: text.to_string().into() }
 }
 
 /// Tauri's words, so that programs which show or match them see what they know.
-fn invalid(call: Call<'_>, name: &str, cause: impl fmt::Display) -> Rejection {
-    bad(call, format_args!("invalid args `{name}` for command `{}`: {cause}", call.command()))
+#[cold]
+fn invalid(call: &Call<'_>, name: &str, cause: impl fmt::Display) -> Rejection {
+    bad(format_args!("invalid args `{name}` for command `{}`: {cause}", call.command()))
 }
 
+#[inline]
 fn read_body<'a, S: Slots<'a>>(
-    call: Call<'a>,
+    call: &Call<'a>,
     names: &'static [&'static str],
     slots: &mut S,
 ) -> Result<(), Rejection> {
@@ -329,21 +331,19 @@ fn read_body<'a, S: Slots<'a>>(
     let seed = BodySeed { names, slots, at: &mut at };
     call.codec().decode_seed(seed, call.body()).map_err(|e| match at {
         Some(index) => invalid(call, names[index], e.cause),
-        None => {
-            bad(call, format_args!("invalid args for command `{}`: {}", call.command(), e.cause))
-        }
+        None => bad(format_args!("invalid args for command `{}`: {}", call.command(), e.cause)),
     })
 }
 
 #[inline]
 fn finish<'a, T: CommandArg<'a>>(
-    call: Call<'a>,
+    call: &Call<'a>,
     name: &'static str,
     slot: Option<T>,
 ) -> Result<T, Rejection> {
     match (slot, T::SOURCE) {
         (Some(value), _) => Ok(value),
-        (None, ArgSource::Call) => T::from_call(call, name).map_err(|cause| bad(call, cause)),
+        (None, ArgSource::Call) => T::from_call(*call, name).map_err(bad),
         (None, ArgSource::Body) if call.body_kind() == BodyKind::Raw => Err(invalid(
             call,
             name,
@@ -422,7 +422,7 @@ macro_rules! args_for_tuple {
 
         impl<'a, $($type: CommandArg<'a>),+> Args<'a> for ($($type,)+) {
             #[inline]
-            fn take(call: Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection> {
+            fn take(call: &Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection> {
                 let mut slots = ($(None::<$type>,)+);
                 if $($type::SOURCE == ArgSource::Body)||+ {
                     read_body(call, names, &mut slots)?;

@@ -135,7 +135,7 @@ impl<'a> Call<'a> {
     /// The first argument that is missing or mistyped.
     #[inline]
     pub fn args<A: Args<'a>>(&self, names: &'static [&'static str]) -> Result<A, Rejection> {
-        A::take(*self, names)
+        A::take(self, names)
     }
 
     /// Sends the result.

@@ -100,35 +100,40 @@ impl Link {
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
     ) -> Result<R, InvokeError> {
         let deadline = Deadline::new(timeout);
-        let id = self.next_id();
+        let mut sent_as = None;
         let mut read = Some(read);
-        let result = self.call_with_id(id, &mut message, deadline, &mut read);
-        if matches!(result, Err(InvokeError::Deadline(_))) {
+        let result = self.call_until(deadline, &mut message, &mut sent_as, &mut read);
+        if let (Err(InvokeError::Deadline(_)), Some(id)) = (&result, sent_as) {
             self.cancel(id);
         }
         result
     }
 
-    fn call_with_id<R>(
+    fn call_until<R>(
         &self,
-        id: u64,
-        message: &mut Outgoing<'_, '_>,
         deadline: Deadline,
+        message: &mut Outgoing<'_, '_>,
+        sent_as: &mut Option<u64>,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
     ) -> Result<R, InvokeError> {
-        let head = message.head(id);
         let room = Room::new(Patience::SendTimeout, &self.limits, deadline.at);
         let free = match self.try_lead() {
             Some(lead) => try_lock(&self.sender).map(|sender| (lead, sender)),
             None => None,
         };
-        let Some((mut lead, sender)) = free else {
+        let Some((mut lead, mut sender)) = free else {
+            let mut sender = self.lock_sender();
+            let id = sender.next_id();
+            *sent_as = Some(id);
             // Someone may read the answer before we look: enter the table first.
             let entry = InTable::new(self, id);
-            let sender = self.lock_sender();
+            let head = message.head(id);
             self.send_message(sender, &head, message.body_len, &mut *message.fill, room, None)?;
             return self.wait_in_table(&entry, deadline, read);
         };
+        let id = sender.next_id();
+        *sent_as = Some(id);
+        let head = message.head(id);
         // The short way: nobody else reads, so this thread does, from before it sends until its
         // answer is there. It needs no entry in the table.
         lead.disarm();

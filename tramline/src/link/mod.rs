@@ -80,6 +80,17 @@ struct SendHalf {
     half: Box<dyn Sender>,
     /// Memory of the last message that did not fit into its claim.
     spill: Vec<u8>,
+    /// The last number of a call whose thread waits; the lock makes it a plain count.
+    last_id: u64,
+}
+
+impl SendHalf {
+    /// An odd number that no other call of this connection has. Calls that are awaited have even
+    /// ones.
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 2;
+        self.last_id
+    }
 }
 
 pub(crate) struct Link {
@@ -95,7 +106,8 @@ pub(crate) struct Link {
     receiver: Mutex<Box<dyn Receiver>>,
     signal: Box<dyn Signal>,
     calls: Calls,
-    next_id: AtomicU64,
+    /// The next number of a call that is awaited, even.
+    next_task_id: AtomicU64,
     /// Messages for the runner that another thread read, in order.
     inbox: Inbox,
     runner: AtomicU8,
@@ -124,13 +136,13 @@ impl Link {
             codec: agreement.codec,
             max_send_len: agreement.max_send_len,
             limits,
-            sender: Mutex::new(SendHalf { half: halves.sender, spill: Vec::new() }),
+            sender: Mutex::new(SendHalf { half: halves.sender, spill: Vec::new(), last_id: 1 }),
             waiting_for_room: AtomicBool::new(false),
             half_sent: AtomicBool::new(false),
             receiver: Mutex::new(halves.receiver),
             signal: halves.signal,
             calls: Calls::default(),
-            next_id: AtomicU64::new(1),
+            next_task_id: AtomicU64::new(2),
             inbox: Inbox::default(),
             runner: AtomicU8::new(ABSENT),
             runner_thread: OnceLock::new(),
@@ -167,10 +179,10 @@ impl Link {
         }
     }
 
-    /// A number no other call of this connection has.
-    fn next_id(&self) -> u64 {
+    /// An even number that no other call of this connection has.
+    fn next_task_id(&self) -> u64 {
         // Relaxed: only uniqueness matters.
-        self.next_id.fetch_add(1, Ordering::Relaxed)
+        self.next_task_id.fetch_add(2, Ordering::Relaxed)
     }
 
     /// The receiver, unless another thread has it.

@@ -38,7 +38,7 @@ impl Link {
         let in_pieces = room.patience() != Patience::None && sender.half.streams();
         loop {
             self.check()?;
-            let SendHalf { half, spill } = &mut *sender;
+            let SendHalf { half, spill, .. } = &mut *sender;
             let slot = match half.claim(min_len) {
                 Ok(slot) => slot,
                 Err(SendError::Full) => {
@@ -90,7 +90,7 @@ impl Link {
         room: Room,
         lead: Option<Held<'_>>,
     ) -> Result<(), SendError> {
-        let SendHalf { half, spill } = sender;
+        let SendHalf { half, spill, .. } = sender;
         if spill.len() < PIECE_LEN {
             spill.resize(PIECE_LEN, 0);
         }
