@@ -13,6 +13,8 @@ use crate::report::one_line;
 pub(crate) enum Failure {
     #[error("cannot read `{path}`: {why}")]
     Path { path: String, why: String },
+    #[error("cannot inspect process {pid}: {why}")]
+    Inspect { pid: u32, why: String },
     #[error("cannot start the worker")]
     Worker(#[source] ConnectError),
     #[error("cannot serve")]

@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod failure;
 mod folder;
+mod inspect;
 mod measure;
 mod report;
 mod worker;
@@ -45,6 +46,17 @@ enum Task {
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
     BenchPeer(bench::PeerArgs),
+    /// Shows what the links of a running process are doing.
+    ///
+    /// One line for each direction of each link over shared memory, as its owner counts. The
+    /// process is not disturbed; it takes the right to trace it.
+    Inspect {
+        /// Its process id.
+        pid: u32,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// The second process of the demo.
     #[command(hide = true)]
     Worker {
@@ -70,6 +82,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args, &mut io::stdout().lock()),
         #[cfg(target_os = "linux")]
         Task::BenchPeer(args) => bench::serve(&args),
+        Task::Inspect { pid, json } => inspect::run(pid, json, &mut io::stdout().lock()),
         Task::Worker { path } => worker::run(&path),
     };
     match ended {

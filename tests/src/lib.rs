@@ -8,6 +8,8 @@
 //! - [`raw`]: a peer made by hand, that may lie.
 //! - [`victim`]: real processes for `tramline-hostile-peer` to attack.
 //! - [`stress`], [`census`]: traffic, and what a process has open.
+//! - [`history`]: whether what came is what was sent.
+//! - [`doomed`], [`flood`], [`api_flood`]: processes that are killed in the middle of their work.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -17,13 +19,17 @@
     reason = "a test kit reports what goes wrong by panicking"
 )]
 
+pub mod api_flood;
 pub mod bounded;
 pub mod census;
 pub mod child;
 pub mod codec;
 pub mod commands;
+pub mod doomed;
 pub mod fixture;
+pub mod flood;
 pub mod gate;
+pub mod history;
 pub mod random;
 pub mod raw;
 pub mod stress;

@@ -6,7 +6,6 @@
 //!
 //! The bytes are in `docs/WIRE-FORMAT.md`, the soundness argument in `docs/SAFETY.md`.
 
-#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod counters;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod death;
@@ -16,6 +15,7 @@ mod death;
 pub mod fuzzing;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod handshake;
+mod inspect;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod layout;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
@@ -34,6 +34,10 @@ mod wake;
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
 mod absent;
 
+pub use counters::Counters;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+pub use counters::LinkCounters;
+pub use inspect::{SegmentReport, inspect};
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 pub use link::ShmTransport;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]

@@ -9,6 +9,7 @@ use rustix::net::Shutdown;
 use tramline_core::transport::{Receiver, Sender, Signal, Ticket, WaitFor, WaitMode};
 use tramline_core::{Frame, Halves, LinkError, PeerFault, PeerIdentity, SendError, Transport};
 
+use crate::counters::LinkCounters;
 use crate::death;
 use crate::layout;
 use crate::probe::Probe;
@@ -224,6 +225,12 @@ impl ShmTransport {
     #[must_use]
     pub fn probe(&self) -> Probe {
         Probe::new(Arc::clone(&self.link))
+    }
+
+    /// The counters of this link, to be kept while its halves are at work, and after.
+    #[must_use]
+    pub fn counters(&self) -> LinkCounters {
+        LinkCounters::new(self.link.own.clone(), self.link.peer.clone())
     }
 }
 

@@ -100,3 +100,43 @@ fn a_stopped_client_process_does_not_hold_up_the_others() {
         server.stop();
     });
 }
+
+#[test]
+fn events_from_before_the_end_are_delivered_although_no_more_calls_may_start() {
+    for transport in [Transport::Shm, Transport::Pipe, Transport::Mem] {
+        bounded(move || {
+            let endpoint = transport.endpoint();
+            let mut few = limits();
+            few.max_calls_in_flight = 1;
+            let came = Arc::new(AtomicU64::new(0));
+            let count = Arc::clone(&came);
+            let server = commands::serve(Server::new(), few).listen("up", move |_| {
+                count.fetch_add(1, Ordering::SeqCst);
+            });
+            let server = server.start(&endpoint).expect("the name is free");
+            let other = Client::connect(&endpoint).wait().expect("it serves");
+            let client = Client::connect(&endpoint).label("dies").wait().expect("it serves");
+            client.listen("down", |_| {}).wait().expect("allowed");
+            let caller = client.clone();
+            let call = std::thread::spawn(move || {
+                caller.invoke::<String, _>("hold", json!({ "gate": "g" })).wait()
+            });
+            let args = json!({ "gate": "g", "count": 1 });
+            other.invoke::<(), _>("wait_entered", args).wait().expect("entered");
+            for number in 0..5 {
+                client.emit("up", &number).expect("room");
+            }
+            client.close();
+            call.join().expect("no panic").expect_err("closed");
+            // The server does not read from a client with a call too many: a sender notices the end.
+            let peers = server.clients().list();
+            let peer = peers.iter().find(|peer| peer.label() == Some("dies")).expect("connected");
+            while peer.emit("down", &1).is_ok() {}
+            wait_for_clients(&server, 1);
+            let now = came.load(Ordering::SeqCst);
+            other.invoke::<(), _>("open", json!({ "gate": "g" })).wait().expect("opened");
+            server.stop();
+            assert_eq!(now, 5, "{transport:?}");
+        });
+    }
+}

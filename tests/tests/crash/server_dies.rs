@@ -1,6 +1,8 @@
 //! The server is killed while clients wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tramline::{Client, InvokeError, LinkError, SendError, json};
@@ -158,6 +160,46 @@ fn killing_the_server_wakes_an_emit_that_waits_for_room() {
             assert_eq!(error.code(), "peer-died", "{error:?}");
         });
         f.process().expect("another process").kill();
+    });
+}
+
+#[test]
+fn large_events_from_before_the_death_are_delivered_when_a_sender_is_the_first_to_notice_it() {
+    bounded(|| {
+        let codec = Setup::MSGPACK;
+        let mut f = Setup { transport: Transport::Shm, codec, program: PEER }.open();
+        let (entered, has_entered) = channel();
+        let (release, released) = channel();
+        let (came, released) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(released));
+        let listener = Arc::clone(&came);
+        let see = move |event: tramline::Event<'_>| {
+            let (number, ballast) = event.payload::<(u64, &str)>().expect("numbered");
+            listener.lock().expect("no panic").push((number, ballast.len()));
+            if number == 0 {
+                entered.send(()).expect("the test waits");
+                released.lock().expect("no panic").recv().expect("the test goes on");
+            }
+        };
+        f.client.listen("down", see).wait().expect("allowed");
+        // Larger than what the transport reads in one go, so that it comes to the end of the link in
+        // the middle of one. Nobody reads while the listener waits.
+        let ballast = 300_000;
+        let args = json!({ "label": "first", "event": "down", "ballast": ballast });
+        let count: u64 = f.second().invoke("fill", args).wait().expect("filled");
+        assert!(count >= 2, "{count} events fit");
+        has_entered.recv().expect("the first event comes");
+        f.process().expect("another process").kill();
+        let error = loop {
+            if let Err(error) = f.client.emit("up", &1) {
+                break error;
+            }
+        };
+        assert_eq!(error.code(), "peer-died");
+        release.send(()).expect("the listener waits");
+        drop(f);
+        eventually("all events were delivered", || Arc::strong_count(&came) == 1);
+        let expected: Vec<_> = (0..count).map(|number| (number, ballast)).collect();
+        assert_eq!(*came.lock().expect("no panic"), expected);
     });
 }
 

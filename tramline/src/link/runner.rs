@@ -72,7 +72,7 @@ impl Link {
             // Read first: whatever happens from now on ends the sleeps below.
             let kicks = self.signal.kicks();
             let over = self.over().cloned();
-            self.work_off(&mut batch, &mut work);
+            self.work_off(&mut batch, &mut work, over.is_some());
             if let Some(error) = over {
                 return error;
             }
@@ -102,7 +102,7 @@ impl Link {
                     // reply reads on.
                     self.turn();
                     lead.step_aside();
-                    self.handle_batch(&mut batch, &mut work);
+                    self.handle_batch(&mut batch, &mut work, false);
                     self.turn();
                 }
                 Ok(()) => {
@@ -156,17 +156,17 @@ impl Link {
     }
 
     /// Handles what is at hand, the batch before the inbox, which is younger, as far as calls may be
-    /// started.
-    fn work_off(self: &Arc<Self>, batch: &mut Batch, work: &mut Work<'_>) {
+    /// started; all of it if the link is over.
+    fn work_off(self: &Arc<Self>, batch: &mut Batch, work: &mut Work<'_>, over: bool) {
         if batch.is_empty() && self.inbox.is_empty() {
             return;
         }
         self.turn();
         // PAIRS WITH the fence in `task_added`.
         fence(Ordering::SeqCst);
-        self.handle_batch(batch, work);
+        self.handle_batch(batch, work, over);
         while batch.is_empty()
-            && self.may_start_calls()
+            && (over || self.may_start_calls())
             && let Some(message) = self.take_from_inbox()
         {
             self.handle(&message, Some(&message), work);
@@ -174,8 +174,8 @@ impl Link {
         self.turn();
     }
 
-    fn handle_batch(self: &Arc<Self>, batch: &mut Batch, work: &mut Work<'_>) {
-        while self.may_start_calls() {
+    fn handle_batch(self: &Arc<Self>, batch: &mut Batch, work: &mut Work<'_>, over: bool) {
+        while over || self.may_start_calls() {
             match batch.next() {
                 Some(Next::Small(message)) => self.handle(message, None, work),
                 Some(Next::Large(message)) => self.handle(&message, Some(&message), work),
@@ -241,6 +241,8 @@ impl Link {
         let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes));
         let Head { kind, id, name, body } = message.head;
         match kind {
+            // Over, and one call too many: its caller has been told that the outcome is unknown.
+            Kind::Request if !self.may_start_calls() => {}
             Kind::Request => self.handle_request(&message, keep, peer, service),
             Kind::Event => {
                 if !service.may_use_event(name) {

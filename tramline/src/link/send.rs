@@ -207,10 +207,16 @@ impl Link {
     }
 
     fn end_behind_messages(&self, receiver: Held<'_>, error: LinkError) -> LinkError {
+        // What a dead peer leaves is queued whether the listeners keep up or not. It is one ring at
+        // most; the shortest message takes 24 bytes of it and costs 80 here.
+        let left = 4 * self.limits.ring_capacity;
+        let limit = self.limits.max_queued_len.saturating_add(left);
         // The peer is gone, so this ends; a peer that only says so is not listened to for ever.
         for _ in 0..10_000 {
-            match self.drain(receiver, self.limits.max_queued_len) {
-                Ok(0) => break,
+            match self.drain(receiver, limit) {
+                // No message may also mean: not the end of a large one yet. Only a receiver that
+                // would sleep has nothing left.
+                Ok(0) if self.inbox.cost() >= limit || receiver.arm().is_some() => break,
                 Ok(_) => {}
                 Err(e) => return self.end(e),
             }

@@ -159,7 +159,8 @@ impl OwnMap {
         unsafe { AtomicU32::from_ptr(at) }
     }
 
-    fn word64(&self, offset: usize) -> &AtomicU64 {
+    /// A 64-bit word of the header at `offset`.
+    pub(crate) fn word64(&self, offset: usize) -> &AtomicU64 {
         assert!(offset < layout::HEADER_LEN && offset.is_multiple_of(8), "no such word");
         let at = self.mapping.at(offset).cast::<u64>().as_ptr();
         // SAFETY: as in `word32`; the 64-bit words (head, counters, probe) lie apart from the 32-bit
@@ -309,7 +310,7 @@ impl PeerMap {
 
     /// One 64-bit word, relaxed. `offset` counts from the segment's start.
     #[inline]
-    fn load_u64(&self, offset: usize) -> u64 {
+    pub(crate) fn load_u64(&self, offset: usize) -> u64 {
         assert!(
             offset < layout::HEADER_LEN + self.capacity && offset.is_multiple_of(8),
             "no such word"
