@@ -10,7 +10,11 @@ use tramline_core::transport::WaitFor;
 use tramline_core::{DeadlinePassed, InvokeError, LinkError};
 
 use super::room::Room;
-use super::{Ended, Lead, Link, try_lock};
+use super::{Ended, Lead, Link, SenderGuard, try_lock};
+
+/// How often a thread lets others go on before it sleeps. A choice: a few calls of others fit into
+/// it, and it is over before a sleep and its wake would be.
+const YIELDS: u32 = 4;
 
 /// A request or a subscription about to be sent.
 pub(crate) struct Outgoing<'a, 'f> {
@@ -117,11 +121,7 @@ impl Link {
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
     ) -> Result<R, InvokeError> {
         let room = Room::new(Patience::SendTimeout, &self.limits, deadline.at);
-        let free = match self.try_lead() {
-            Some(lead) => try_lock(&self.sender).map(|sender| (lead, sender)),
-            None => None,
-        };
-        let Some((mut lead, mut sender)) = free else {
+        let Some((mut lead, mut sender)) = self.try_alone() else {
             let mut sender = self.lock_sender();
             let id = sender.next_id();
             *sent_as = Some(id);
@@ -154,6 +154,20 @@ impl Link {
                 self.wait_in_table(&entry, deadline, read)
             }
         }
+    }
+
+    /// The receiver and the sender, once nobody else has them. Whoever has them is done soon, as a
+    /// rule, and may be waiting for this very CPU: to let it go on costs less than to sleep and be
+    /// woken by it.
+    #[inline]
+    fn try_alone(&self) -> Option<(Lead<'_>, SenderGuard<'_>)> {
+        let both = || Some((self.try_lead()?, try_lock(&self.sender)?));
+        both().or_else(|| {
+            (0..YIELDS).find_map(|_| {
+                std::thread::yield_now();
+                both()
+            })
+        })
     }
 
     /// Reads until the answer to `id` is there, or nothing comes any more for now.
@@ -200,6 +214,7 @@ impl Link {
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
     ) -> Result<R, InvokeError> {
         let id = entry.id;
+        let mut yields = 0;
         loop {
             if let Some(ended) = self.calls.take_ended(id) {
                 let answer = match ended {
@@ -218,7 +233,12 @@ impl Link {
             }
             let left = deadline.left()?;
             let Some(mut lead) = self.try_lead() else {
-                park(left);
+                if yields < YIELDS {
+                    yields += 1;
+                    std::thread::yield_now();
+                } else {
+                    park(left);
+                }
                 continue;
             };
             lead.disarm();
