@@ -14,7 +14,7 @@ const BATCH_RECORDS: u64 = 32;
 /// A batch goes out when it has this many bytes. A choice.
 const BATCH_LEN: u64 = 16 << 10;
 
-/// Behind records up to this long the next lines are fetched for writing at once, while there is
+/// Behind what is up to this long the next lines are fetched for writing at once, while there is
 /// time: the peer has read them since we wrote them last, and the header could not go out before the
 /// payload's lines have come back. Measured, round trips of 64 bytes: 200 to 160 ns where the floor
 /// is 120; of 4 KiB, where the processor sees the run of writes by itself: 510 to 600 ns, hence the
@@ -266,11 +266,19 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
         // PAIRS WITH the acquire in `PeerMemory::header` (P1): a reader that sees this header also
         // sees the payload, the zeroed header behind it and all later headers of the batch.
         self.ring.store_header(offset, word, Ordering::Release);
+        let len = self.tail - self.published;
         self.words.count(Counter::Records, self.number - self.published_number);
-        self.words.count(Counter::Bytes, self.tail - self.published);
+        self.words.count(Counter::Bytes, len);
         self.published = self.tail;
         self.published_number = self.number;
         self.must_ring = true;
+        if len <= LOOKAHEAD_UP_TO as u64 {
+            // Not the next record's first line: the peer is looking at it.
+            for line in 1..=LOOKAHEAD_LINES {
+                let offset = self.offset() + line * LINE_LEN;
+                self.ring.will_write(offset & (self.ring.capacity() - 1));
+            }
+        }
     }
 
     /// Writes a record whose payload is in place and whose room was checked.
@@ -290,13 +298,6 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
         }
         self.tail += footprint as u64;
         self.number += 1;
-        if footprint <= LOOKAHEAD_UP_TO {
-            // Not the next record's first line: the peer is looking at it.
-            for line in 1..=LOOKAHEAD_LINES {
-                let offset = self.offset() + line * LINE_LEN;
-                self.ring.will_write(offset & (self.ring.capacity() - 1));
-            }
-        }
     }
 
     /// Where the next record goes.

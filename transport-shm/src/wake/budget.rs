@@ -60,6 +60,7 @@ impl Budget {
     }
 
     /// Data came while looking.
+    #[inline]
     pub(crate) fn found_in_time(&mut self) {
         self.grow(LEAST_NS);
     }
@@ -87,6 +88,7 @@ impl Budget {
         }
     }
 
+    #[inline]
     fn grow(&mut self, at_least_ns: u32) {
         self.vain_parks = 0;
         self.spun_in_vain = false;
