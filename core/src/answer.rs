@@ -1,7 +1,7 @@
 //! An answering message, as the caller sees it.
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 
 use crate::codec::AnyCodec;
 use crate::command::Raw;
@@ -87,6 +87,22 @@ impl<'a> Answer<'a> {
         InvokeError::from_wire(&code, body_kind, self.into_body(), codec)
     }
 
+    /// The value, which may borrow from the answer: `&str` and `&[u8]` are then not copied.
+    ///
+    /// # Errors
+    ///
+    /// The body is something else, or raw bytes: those are [`body`](Self::body).
+    #[inline]
+    pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
+        match self.body_kind {
+            BodyKind::Structured => self.codec.decode(self.body()),
+            BodyKind::Empty => AnyCodec::JSON.decode(b"null"),
+            BodyKind::Raw => {
+                Err(DecodeError::new("raw", "the answer is raw bytes; read it as `tramline::Raw`"))
+            }
+        }
+    }
+
     /// The body's bytes.
     #[inline]
     #[must_use]
@@ -122,13 +138,7 @@ pub trait FromAnswer: Sized {
 impl<T: DeserializeOwned> FromAnswer for T {
     #[inline]
     fn from_answer(answer: Answer<'_>) -> Result<Self, DecodeError> {
-        match answer.body_kind {
-            BodyKind::Structured => answer.codec.decode(answer.body()),
-            BodyKind::Empty => AnyCodec::JSON.decode(b"null"),
-            BodyKind::Raw => {
-                Err(DecodeError::new("raw", "the answer is raw bytes; read it as `tramline::Raw`"))
-            }
-        }
+        answer.decode()
     }
 }
 

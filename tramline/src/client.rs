@@ -23,7 +23,7 @@ use tramline_transport_pipe::{Stream, mem};
 
 use crate::endpoint::{Endpoint, Scheme};
 use crate::executor::Executor;
-use crate::invoke::Invoke;
+use crate::invoke::{Borrowed, Invoke};
 use crate::link::{Link, Outgoing, Service};
 use crate::meet;
 
@@ -111,6 +111,35 @@ impl Client {
         command: &'a str,
         args: A,
     ) -> Invoke<'a, T, A> {
+        Invoke::new(self, command, args)
+    }
+
+    /// Calls a command and reads the answer where it was received, without a copy of the text and
+    /// bytes in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tramline::{Capabilities, Client, Server, command, commands};
+    /// #[command(inline)]
+    /// fn greet(name: &str) -> String {
+    ///     format!("hello {name}")
+    /// }
+    /// # let server = Server::new().commands(commands![greet]).allow(Capabilities::all());
+    /// # let server = server.start("mem:borrowed-doc")?;
+    /// # let client = Client::connect("mem:borrowed-doc").wait()?;
+    ///
+    /// let call = client.invoke_borrowed("greet", tramline::json!({ "name": "you" }));
+    /// let len = call.wait_with(|answer| answer.decode::<&str>().map(str::len))?;
+    /// assert_eq!(len, 9);
+    /// # server.stop();
+    /// # Ok::<(), tramline::Error>(())
+    /// ```
+    pub fn invoke_borrowed<'a, A: Serialize>(
+        &'a self,
+        command: &'a str,
+        args: A,
+    ) -> Invoke<'a, Borrowed, A> {
         Invoke::new(self, command, args)
     }
 

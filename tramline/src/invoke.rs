@@ -13,7 +13,7 @@ use tramline_core::codec::AnyCodec;
 use tramline_core::command::Reply;
 use tramline_core::envelope::{Head, Kind};
 use tramline_core::peer::{Patience, send_bytes};
-use tramline_core::{InvokeError, SendError};
+use tramline_core::{DecodeError, InvokeError, SendError};
 
 use crate::client::Client;
 use crate::link::{Ended, Link, Outgoing, deadline_passed};
@@ -31,7 +31,29 @@ pub struct Invoke<'a, T, A> {
     result: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
+/// The result of a call whose answer is read where it was received, see
+/// [`Client::invoke_borrowed`].
+#[derive(Debug)]
+pub struct Borrowed(());
+
+impl<A: Reply> Invoke<'_, Borrowed, A> {
+    /// Calls, blocking this thread until the answer is there, and reads it in place.
+    ///
+    /// `read` runs while this thread has the connection's receiver: it is meant to look, not to
+    /// work. It must not use this connection.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`] tells whether the command may have run.
+    pub fn wait_with<R>(
+        self,
+        read: impl FnOnce(&Answer<'_>) -> Result<R, DecodeError>,
+    ) -> Result<R, InvokeError> {
+        self.call(|answer| Ok(read(&answer)?))
+    }
+}
+
+impl<'a, T, A: Reply> Invoke<'a, T, A> {
     pub(crate) fn new(client: &'a Client, command: &'a str, args: A) -> Self {
         Self { client, kind: Kind::Request, command, args, timeout: None, result: PhantomData }
     }
@@ -48,13 +70,10 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
         self
     }
 
-    /// Calls, blocking this thread until the answer is there. While it waits alone, this thread
-    /// reads the link itself: there is no hop through another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`] tells whether the command may have run.
-    pub fn wait(self) -> Result<T, InvokeError> {
+    fn call<R>(
+        self,
+        read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
+    ) -> Result<R, InvokeError> {
         let link = self.client.link();
         let codec = link.codec();
         let args = &self.args;
@@ -68,8 +87,20 @@ impl<'a, T: FromAnswer, A: Reply> Invoke<'a, T, A> {
                 fill: &mut |out| args.encode(codec, out),
             },
             self.timeout,
-            |answer| Ok(T::from_answer(answer)?),
+            read,
         )
+    }
+}
+
+impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
+    /// Calls, blocking this thread until the answer is there. While it waits alone, this thread
+    /// reads the link itself: there is no hop through another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`] tells whether the command may have run.
+    pub fn wait(self) -> Result<T, InvokeError> {
+        self.call(|answer| Ok(T::from_answer(answer)?))
     }
 
     /// Sends what can be sent at once; the rest is the future's.

@@ -22,7 +22,7 @@ pub use bytes::Bytes;
 pub use serde_json::json;
 #[doc(inline)]
 pub use tramline_compat_json as compat_json;
-pub use tramline_core::answer::FromAnswer;
+pub use tramline_core::answer::{Answer, FromAnswer};
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
 pub use tramline_core::command::{Call, CommandArg, CommandFuture, Commands, Raw};
 pub use tramline_core::envelope::BodyKind;
@@ -40,7 +40,7 @@ pub use tramline_macros::{command, commands};
 pub use crate::client::{Client, Connect, Listen};
 pub use crate::clients::Clients;
 pub use crate::endpoint::{Endpoint, Scheme};
-pub use crate::invoke::Invoke;
+pub use crate::invoke::{Borrowed, Invoke};
 pub use crate::server::{Running, Serve, Server};
 #[cfg(unix)]
 pub use crate::sidecar::{Sidecar, Spawn};

@@ -16,16 +16,18 @@ use crate::failure::Failure;
 /// Samples that memory is kept ready for, of each thread.
 const SAMPLES: usize = 1 << 20;
 
-/// One call, answered with what was sent.
+/// One call, answered with what was sent; the answer is read where it lies.
 pub(crate) fn echo(client: &Client, id: u64, data: &[u8]) -> Result<(), Failure> {
-    let back: Block = client.invoke("echo", BlockRef::new(id, data)).wait()?;
-    check(&back, id, data)
+    let call = client.invoke_borrowed("echo", BlockRef::new(id, data));
+    let same = call.wait_with(|answer| {
+        answer.decode::<BlockRef<'_>>().map(|back| is_same(back.id, &back.data, id, data))
+    })?;
+    if same { Ok(()) } else { Err(Failure::OtherEcho { call: id }) }
 }
 
 /// The bytes are compared once a burst: it would take longer than to move them.
-fn check(back: &Block, id: u64, data: &[u8]) -> Result<(), Failure> {
-    let same = back.id == id && back.data.len() == data.len() && (id != 0 || back.data == data);
-    if same { Ok(()) } else { Err(Failure::OtherEcho { call: id }) }
+fn is_same(back_id: u64, back: &[u8], id: u64, data: &[u8]) -> bool {
+    back_id == id && back.len() == data.len() && (id != 0 || back == data)
 }
 
 /// Calls one after the other on this thread, each waited for.
@@ -95,7 +97,9 @@ fn awaited(
                 let before = Instant::now();
                 let call = client.invoke("echo", BlockRef::new(id, data));
                 let back: Block = call.into_future().await?;
-                check(&back, id, data)?;
+                if !is_same(back.id, &back.data, id, data) {
+                    return Err(Failure::OtherEcho { call: id });
+                }
                 let now = Instant::now();
                 let mut samples = samples.borrow_mut();
                 samples.push(nanos(now - before));
