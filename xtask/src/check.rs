@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cargo_metadata::Metadata;
 
 use crate::leftovers::Snapshot;
-use crate::{arrows, fuzz, leftovers, links, tsan};
+use crate::{arrows, fuzz, leftovers, links, loom, tsan};
 
 /// What to run and what to leave out.
 #[derive(Debug, clap::Args)]
@@ -87,6 +87,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "build", about: "cargo build --workspace --all-targets", run: build },
     Step { name: "tests", about: "cargo test --workspace --all-features", run: tests },
+    Step { name: "loom", about: "cargo xtask loom", run: models },
     Step { name: "fuzz", about: "cargo xtask fuzz --smoke", run: fuzz_smoke },
     Step { name: "tsan", about: "cargo xtask tsan", run: thread_sanitizer },
     Step { name: "docs", about: "cargo doc --workspace --no-deps, warnings are errors", run: docs },
@@ -190,6 +191,13 @@ fn fuzz_smoke(run: &Run) -> Outcome {
         return skipped("--quick");
     }
     fuzz::smoke(&run.root).into()
+}
+
+fn models(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    loom::run(&run.root, run.metadata.target_directory.as_std_path()).into()
 }
 
 fn thread_sanitizer(run: &Run) -> Outcome {

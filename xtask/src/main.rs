@@ -7,6 +7,7 @@ mod check;
 mod fuzz;
 mod leftovers;
 mod links;
+mod loom;
 mod nightly;
 mod tsan;
 
@@ -29,6 +30,8 @@ enum Task {
     Check(check::Options),
     /// Runs the fuzz targets, one after the other. Needs a nightly compiler and cargo-fuzz.
     Fuzz(fuzz::Options),
+    /// Runs the ring's models under loom, and shows what breaks without each of its orders.
+    Loom,
     /// Runs the ring between two threads under ThreadSanitizer. Needs a nightly compiler.
     Tsan,
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     match task {
         Task::Check(options) => check::check(options, metadata),
         Task::Fuzz(options) => fuzz::fuzz(&root, &options),
+        Task::Loom => loom::loom(&root, metadata.target_directory.as_std_path()),
         Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }
 }
