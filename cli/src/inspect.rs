@@ -62,7 +62,8 @@ fn sleeps(segment: &SegmentReport) -> &'static str {
 }
 
 fn object(pid: u32, segment: &SegmentReport) -> String {
-    let Counters { records, bytes, consumed, parks, wakes, full_waits, .. } = segment.counters;
+    let Counters { records, bytes, consumed, parks, wakes, full_waits, drops, .. } =
+        segment.counters;
     let value = json!({
         "pid": pid,
         "own": segment.own,
@@ -80,6 +81,7 @@ fn object(pid: u32, segment: &SegmentReport) -> String {
         "parks": parks,
         "wakes": wakes,
         "full_waits": full_waits,
+        "drops": drops,
     });
     value.to_string()
 }
@@ -99,12 +101,15 @@ fn table(segments: &[SegmentReport]) -> Table {
         "parks",
         "wakes",
         "full",
+        "drops",
         "sleeps for",
     ]);
     for segment in segments {
-        let Counters { records, bytes, consumed, parks, wakes, full_waits, .. } = segment.counters;
+        let Counters { records, bytes, consumed, parks, wakes, full_waits, drops, .. } =
+            segment.counters;
         let side = if segment.own { "own" } else { "peer" };
-        let numbers = [segment.ring_capacity, records, bytes, consumed, parks, wakes, full_waits];
+        let numbers =
+            [segment.ring_capacity, records, bytes, consumed, parks, wakes, full_waits, drops];
         // Enough of it to tell the links of one machine apart.
         let names = [
             link(segment)[..8].to_owned(),

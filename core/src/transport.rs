@@ -133,6 +133,10 @@ pub trait Sender: Send {
     /// other message may be sent in between, unless `sent` is still 0.
     fn send_part(&mut self, message: &[u8], sent: &mut usize) -> Result<(), SendError>;
 
+    /// Is told of a message that was refused for want of room and will not be tried again. For
+    /// counters; a transport without any ignores it.
+    fn count_drop(&mut self) {}
+
     /// Whether a message may go out piece by piece while it is still being written, its length not
     /// known. A transport that says no is never given a piece.
     fn streams(&self) -> bool {

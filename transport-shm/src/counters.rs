@@ -27,6 +27,8 @@ pub struct Counters {
     pub wakes: u64,
     /// Times a claim of this side found no room in the ring.
     pub full_waits: u64,
+    /// Messages this side gave up: for want of room in time, or in the middle of being written.
+    pub drops: u64,
 }
 
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
@@ -52,6 +54,8 @@ mod here {
         Wakes = 3,
         /// Times the owner found no room.
         FullWaits = 4,
+        /// Messages the owner gave up.
+        Drops = 5,
     }
 
     impl Counters {
@@ -66,6 +70,7 @@ mod here {
                 parks: counter(Counter::Parks),
                 wakes: counter(Counter::Wakes),
                 full_waits: counter(Counter::FullWaits),
+                drops: counter(Counter::Drops),
             }
         }
     }

@@ -183,8 +183,11 @@ mod tests {
         assert_eq!((found.ring_capacity, found.state), (0x10000, 5));
         let words = [found.rx_park, found.tx_park, found.data_bell, found.space_bell];
         assert_eq!(words, [1, 2, 3, 4]);
-        let Counters { records, bytes, consumed, parks, wakes, full_waits } = found.counters;
-        assert_eq!([consumed, records, bytes, parks, wakes, full_waits], [6, 7, 8, 9, 10, 11]);
+        let Counters { records, bytes, consumed, parks, wakes, full_waits, drops } = found.counters;
+        assert_eq!(
+            [consumed, records, bytes, parks, wakes, full_waits, drops],
+            [6, 7, 8, 9, 10, 11, 12]
+        );
 
         for at in [0, 8] {
             let mut foreign = header;

@@ -311,6 +311,10 @@ impl Sender for ShmSender {
         }
     }
 
+    fn count_drop(&mut self) {
+        self.producer.count_drop();
+    }
+
     fn streams(&self) -> bool {
         true
     }

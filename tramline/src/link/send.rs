@@ -42,7 +42,11 @@ impl Link {
             let slot = match half.claim(min_len) {
                 Ok(slot) => slot,
                 Err(SendError::Full) => {
-                    self.wait_for_room(&mut **half, &mut room, lead.as_deref_mut())?;
+                    let waited = self.wait_for_room(&mut **half, &mut room, lead.as_deref_mut());
+                    if let Err(SendError::Full) = waited {
+                        half.count_drop();
+                    }
+                    waited?;
                     continue;
                 }
                 Err(e) => return Err(self.send_failed(e, lead)),
@@ -135,6 +139,7 @@ impl Link {
         mut lead: Option<Held<'_>>,
     ) -> Result<(), SendError> {
         if room.patience() == Patience::None && !sender.fits(bytes.len()) {
+            sender.count_drop();
             return Err(SendError::Full);
         }
         let mut sent = 0;

@@ -189,6 +189,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
                 return Ok(false);
             }
             self.commit(Kind::Abandon, 0);
+            self.count_drop();
             self.flush();
             self.begun = false;
         }
@@ -228,6 +229,11 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
                 self.words.count(Counter::Wakes, 1);
             }
         }
+    }
+
+    /// Counts a message that was given up.
+    pub(crate) fn count_drop(&self) {
+        self.words.count(Counter::Drops, 1);
     }
 
     /// Announces a sleep until the last refused claim would succeed: the value to sleep on, or
