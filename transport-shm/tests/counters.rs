@@ -64,6 +64,9 @@ fn counters_say_what_was_published_and_read_and_outlive_the_link() {
     // Until there is no room.
     while a.sender.send_part(&[0; 1000], &mut 0).is_ok() {}
     assert!(a_counters.own().full_waits >= 1);
+    assert_eq!(a_counters.own().drops, 0, "whoever waits drops nothing");
+    a.sender.count_drop();
+    assert_eq!(b_counters.peer().drops, 1);
 
     // From outside: both directions, each mapped by its writer and by its reader.
     let segments = own_segments();

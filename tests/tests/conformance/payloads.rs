@@ -1,13 +1,19 @@
 //! Payloads of every size.
 
-use tramline::{Bytes, Raw, json};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use tramline::{Bytes, InvokeError, Limits, Raw, SendError, json};
 use tramline_tests::random::Random;
-use tramline_tests::{PATIENCE, Setup, conformance};
+use tramline_tests::{Fixture, PATIENCE, Setup, conformance};
 
 conformance! {
     payloads_of_every_size_round_trip,
     texts_of_every_size_round_trip,
     a_large_payload_does_not_disturb_small_ones_around_it,
+    a_large_value_that_fails_while_it_is_written_disturbs_nothing,
+    a_large_value_that_panics_while_it_is_written_disturbs_nothing,
+    a_value_above_the_message_limit_is_refused_with_its_length_and_disturbs_nothing,
 }
 
 const KIB: usize = 1 << 10;
@@ -74,4 +80,56 @@ fn a_large_payload_does_not_disturb_small_ones_around_it(setup: &Setup) {
             assert_eq!(sum, number + 1);
         }
     });
+}
+
+/// Much text, of which a part may be on its way already, and then no more.
+struct Breaks {
+    panics: bool,
+}
+
+impl Serialize for Breaks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("text", &"x".repeat(3 * KIB * KIB))?;
+        assert!(!self.panics, "on purpose");
+        Err(serde::ser::Error::custom("on purpose"))
+    }
+}
+
+fn assert_adds(f: &Fixture) {
+    let sum = f.client.invoke("add", json!({ "a": 2, "b": 3 })).timeout(PATIENCE);
+    let sum: i64 = sum.wait().expect("an answer");
+    assert_eq!(sum, 5);
+}
+
+fn a_large_value_that_fails_while_it_is_written_disturbs_nothing(setup: &Setup) {
+    let f = setup.open();
+    for _ in 0..3 {
+        let call = f.client.invoke::<String, _>("echo_text", Breaks { panics: false });
+        let failed = call.timeout(PATIENCE).wait();
+        assert!(matches!(failed, Err(InvokeError::Send(SendError::Encode(_)))), "{failed:?}");
+        assert_adds(&f);
+    }
+}
+
+fn a_large_value_that_panics_while_it_is_written_disturbs_nothing(setup: &Setup) {
+    let f = setup.open();
+    let call = f.client.invoke::<String, _>("echo_text", Breaks { panics: true });
+    let ended = catch_unwind(AssertUnwindSafe(|| call.timeout(PATIENCE).wait()));
+    assert!(ended.is_err());
+    assert_adds(&f);
+}
+
+fn a_value_above_the_message_limit_is_refused_with_its_length_and_disturbs_nothing(setup: &Setup) {
+    let f = setup.open();
+    let max = Limits::default().max_message_len;
+    let text = "x".repeat(max);
+    let call = f.client.invoke::<String, _>("echo_text", json!({ "text": text }));
+    match call.timeout(PATIENCE).wait() {
+        Err(InvokeError::Send(SendError::TooLarge { len, max: found })) => {
+            assert!(len > max && found == max, "{len} {found}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_adds(&f);
 }
