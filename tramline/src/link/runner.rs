@@ -434,6 +434,10 @@ impl Batch {
             let start = std::mem::replace(&mut self.start, end);
             return Some(Next::Small(&self.bytes[start..end]));
         }
+        if self.first.capacity() > FIRST_MESSAGE_LEN {
+            // It once held something larger, and the next message may be long in coming.
+            self.first = BytesMut::new();
+        }
         self.bytes.clear();
         self.ends.clear();
         (self.taken, self.start) = (0, 0);
