@@ -80,7 +80,7 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
     }
 
     /// Reads on to the end of the next message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(&mut self) -> Result<Polled, PeerFault> {
         let offset = self.offset();
         // The one read of this header; only the copy is judged and used.

@@ -334,7 +334,7 @@ impl PeerMemory for PeerMap {
         self.load_u64(layout::HEADER_LEN + offset)
     }
 
-    #[inline]
+    #[inline(always)]
     fn copy_out(&self, offset: usize, len: usize, into: &mut BytesMut) {
         let end = offset.checked_add(len.next_multiple_of(8));
         assert!(
@@ -399,7 +399,7 @@ const BLOCK_COPY: bool = !cfg!(any(tramline_tsan, fuzzing));
 ///
 /// - `source` is 8-aligned and readable for `len` bytes rounded up to 8.
 /// - `target` is writable for `len` bytes and apart from the source.
-#[inline]
+#[inline(always)]
 unsafe fn copy_from_peer(source: *const u8, target: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     if BLOCK_COPY && len > WORDS_UP_TO {

@@ -9,8 +9,9 @@ use crate::counters::Counter;
 use crate::layout::max_frame;
 use crate::sync::{Ordering, Site, fence_at};
 
-/// A batch goes out when it has this many records. A choice; not measured here.
-const BATCH_RECORDS: u64 = 32;
+/// A batch goes out when it has this many records. Measured one way, 64 bytes, 32 against 256: 88 and
+/// 105 million a second where the floor was 120 ns, 21 and 24 where it was 530.
+const BATCH_RECORDS: u64 = 256;
 /// A batch goes out when it has this many bytes. A choice.
 const BATCH_LEN: u64 = 16 << 10;
 
@@ -114,14 +115,14 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// The room of the last claim; empty if it was refused or used up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&mut self) -> &mut [u8] {
         let at = self.offset() + HEADER;
         self.ring.slot(at, self.claimed.unwrap_or(0))
     }
 
     /// Ends the claim with a record of its first `len` bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&mut self, kind: Kind, len: usize) {
         let claimed = self.claimed.take();
         assert!(claimed >= Some(len), "commit of {len} bytes, claimed were {claimed:?}");
@@ -217,7 +218,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Publishes the batch and wakes the peer if it sleeps.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn flush(&mut self) {
         self.publish();
         if std::mem::take(&mut self.must_ring) {
@@ -266,7 +267,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Publishes the batch without looking whether the peer sleeps.
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self) {
         let Some((offset, word)) = self.held.take() else { return };
         // PAIRS WITH the acquire in `PeerMemory::header` (P1): a reader that sees this header also
@@ -288,7 +289,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Writes a record whose payload is in place and whose room was checked.
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, kind: Kind, len: usize) {
         let offset = self.offset();
         let footprint = footprint(len);
@@ -307,14 +308,14 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     }
 
     /// Where the next record goes.
-    #[inline]
+    #[inline(always)]
     fn offset(&self) -> usize {
         // Below the capacity, which is a `usize`.
         usize::try_from(self.tail & (self.ring.capacity() as u64 - 1)).unwrap_or(0)
     }
 
     /// Bytes free for records, by the last known head.
-    #[inline]
+    #[inline(always)]
     fn free(&self) -> usize {
         // `head <= tail <= head + capacity - 8` holds: `reload_head` and `claim` see to it.
         let used = usize::try_from(self.tail - self.head).unwrap_or(usize::MAX);
