@@ -57,7 +57,7 @@ impl Probe {
     fn wait(&self, value: u64) -> bool {
         let mut since = None;
         loop {
-            // No PAUSE between the looks: this is to be the shortest time there is.
+            // No PAUSE between the looks: the plain exchange, as others measure it.
             for _ in 0..self.yield_after {
                 if self.link.peer_probe() == value {
                     return true;
