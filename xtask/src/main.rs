@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod arrows;
+mod bench;
 mod check;
 mod fuzz;
 mod leftovers;
@@ -30,6 +31,9 @@ enum Task {
     Check(check::Options),
     /// Runs the fuzz targets, one after the other. Needs a nightly compiler and cargo-fuzz.
     Fuzz(fuzz::Options),
+    /// Measures everything that `docs/BENCHMARKS.md` shows of `tramline bench`, several times. Wants
+    /// a quiet machine.
+    Bench(bench::Options),
     /// Runs the ring's models under loom, and shows what breaks without each of its orders.
     Loom,
     /// Runs the ring between two threads under ThreadSanitizer. Needs a nightly compiler.
@@ -49,6 +53,9 @@ fn main() -> ExitCode {
     match task {
         Task::Check(options) => check::check(options, metadata),
         Task::Fuzz(options) => fuzz::fuzz(&root, &options),
+        Task::Bench(options) => {
+            bench::bench(&root, metadata.target_directory.as_std_path(), &options)
+        }
         Task::Loom => loom::loom(&root, metadata.target_directory.as_std_path()),
         Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }
