@@ -1,4 +1,5 @@
-//! Noticing that a peer is gone: one thread per process sleeps on all control sockets.
+//! Noticing that a peer is gone: one thread per process sleeps on all control sockets, or on the
+//! peers' processes where there is no socket.
 //!
 //! It has no timer, so an idle process stays idle. It does not survive `fork` without `exec`; the
 //! child of such a fork must not use links of its parent.
@@ -6,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::event::epoll;
@@ -15,6 +16,26 @@ use rustix::net::RecvFlags;
 use tramline_core::PeerFault;
 
 use crate::link::Link;
+
+/// What tells that the peer is gone.
+#[derive(Debug)]
+pub(crate) enum Lifeline {
+    /// The control socket: hung up by the peer, or by its end.
+    Socket(OwnedFd),
+    /// The peer's process, where there is no socket: readable once it has ended.
+    #[cfg(feature = "named")]
+    Process(OwnedFd),
+}
+
+impl AsFd for Lifeline {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Socket(socket) => socket.as_fd(),
+            #[cfg(feature = "named")]
+            Self::Process(process) => process.as_fd(),
+        }
+    }
+}
 
 /// Names one watched link. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,7 +65,7 @@ pub(crate) fn watch(link: &Arc<Link>) -> io::Result<WatchId> {
     };
     let wanted = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
     if let Err(error) =
-        epoll::add(&watcher.epoll, link.socket(), epoll::EventData::new_u64(id), wanted)
+        epoll::add(&watcher.epoll, link.lifeline(), epoll::EventData::new_u64(id), wanted)
     {
         lock(&watcher.links).1.remove(&id);
         return Err(error.into());
@@ -52,12 +73,12 @@ pub(crate) fn watch(link: &Arc<Link>) -> io::Result<WatchId> {
     Ok(WatchId(id))
 }
 
-/// Ends a watch. Before the socket is closed, for a closed descriptor cannot be taken out.
-pub(crate) fn forget(WatchId(id): WatchId, socket: BorrowedFd<'_>) {
+/// Ends a watch. Before its descriptor is closed, for a closed descriptor cannot be taken out.
+pub(crate) fn forget(WatchId(id): WatchId, lifeline: &Lifeline) {
     if let Ok(watcher) = watcher() {
         lock(&watcher.links).1.remove(&id);
         // Not there any more if the peer hung up first.
-        let _ = epoll::delete(&watcher.epoll, socket);
+        let _ = epoll::delete(&watcher.epoll, lifeline);
     }
 }
 
@@ -96,6 +117,12 @@ impl Watcher {
     fn handle(&self, id: u64, flags: epoll::EventFlags) {
         // The lock is released before the link is used: dropping the last reference takes it again.
         let Some(link) = lock(&self.links).1.get(&id).and_then(Weak::upgrade) else { return };
+        #[cfg(feature = "named")]
+        if let Lifeline::Process(_) = link.lifeline() {
+            self.stop(&link);
+            link.hung_up();
+            return;
+        }
         let gone = epoll::EventFlags::HUP | epoll::EventFlags::RDHUP | epoll::EventFlags::ERR;
         if flags.intersects(gone) {
             self.stop(&link);
@@ -103,7 +130,7 @@ impl Watcher {
             return;
         }
         let mut byte = [0_u8; 1];
-        match rustix::net::recv(link.socket(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match rustix::net::recv(link.lifeline(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Err(Errno::INTR) => {}
             // Nothing to read although something came: an urgent byte (`MSG_OOB`), which stays. To
             // look again would never sleep.
@@ -120,7 +147,7 @@ impl Watcher {
 
     /// A hang-up stays: looking again would never sleep.
     fn stop(&self, link: &Link) {
-        let _ = epoll::delete(&self.epoll, link.socket());
+        let _ = epoll::delete(&self.epoll, link.lifeline());
     }
 }
 

@@ -95,6 +95,14 @@ impl Fixed {
         out
     }
 
+    /// The ring capacity that a private copy of a header states, unchecked.
+    #[cfg(feature = "named")]
+    pub(crate) fn ring_capacity_in(bytes: &[u8; FIXED_LEN]) -> u64 {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[0x20..0x28]);
+        u64::from_le_bytes(word)
+    }
+
     /// Checks every field of a private copy of a peer's header against what was agreed.
     pub(crate) fn check(&self, bytes: &[u8; FIXED_LEN]) -> Result<(), &'static str> {
         let word32 = |at: usize| {

@@ -4,6 +4,8 @@
 //! kernel enforces it. Linux, little-endian, 64 bit; elsewhere [`unavailable`] says why not, and
 //! callers use another transport.
 //!
+//! With the feature `named`, a module of that name links trusted processes that have no socket.
+//!
 //! The bytes are in `docs/WIRE-FORMAT.md`, the soundness argument in `docs/SAFETY.md`.
 
 mod counters;
@@ -20,6 +22,9 @@ mod inspect;
 mod layout;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod link;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+#[cfg(feature = "named")]
+pub mod named;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod probe;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]

@@ -1,7 +1,7 @@
 //! One open connection: the ring halves, what both share, and how the link ends.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tramline_core::transport::{Receiver, Sender, Signal, Ticket, WaitFor, WaitMo
 use tramline_core::{Frame, Halves, LinkError, PeerFault, PeerIdentity, SendError, Transport};
 
 use crate::counters::LinkCounters;
-use crate::death;
+use crate::death::{self, Lifeline};
 use crate::layout;
 use crate::probe::Probe;
 use crate::ring::Side;
@@ -31,7 +31,7 @@ const HUNG_UP: u32 = 4;
 pub(crate) struct Link {
     own: OwnMap,
     peer: PeerMap,
-    socket: OwnedFd,
+    lifeline: Lifeline,
     over: AtomicU32,
     kicks: AtomicU32,
     fault: OnceLock<PeerFault>,
@@ -39,9 +39,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// The control socket.
-    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// What tells that the peer is gone.
+    pub(crate) fn lifeline(&self) -> &Lifeline {
+        &self.lifeline
     }
 
     /// Stores our probe word.
@@ -90,8 +90,15 @@ impl Link {
         self.own.word32(layout::STATE).store(state, Ordering::Release);
         self.own.ring_bell(Side::Data);
         self.own.ring_bell(Side::Space);
-        // Fails only if the peer is gone already, which is what is wanted.
-        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        match &self.lifeline {
+            Lifeline::Socket(socket) => {
+                // Fails only if the peer is gone already, which is what is wanted.
+                let _ = rustix::net::shutdown(socket, Shutdown::Both);
+            }
+            // The state word is the goodbye, see `flags`.
+            #[cfg(feature = "named")]
+            Lifeline::Process(_) => {}
+        }
         self.kick();
     }
 
@@ -102,6 +109,22 @@ impl Link {
 
     #[inline]
     fn flags(&self) -> u32 {
+        // PAIRS WITH `raise`.
+        let flags = self.over.load(Ordering::Acquire);
+        #[cfg(feature = "named")]
+        if flags == 0 && matches!(self.lifeline, Lifeline::Process(_)) {
+            return self.listen_for_goodbye();
+        }
+        flags
+    }
+
+    /// Where no socket hangs up, the state word alone says goodbye. The bells that the peer rings
+    /// behind it wake whoever waits for data or room, and each of them looks here.
+    #[cfg(feature = "named")]
+    fn listen_for_goodbye(&self) -> u32 {
+        if matches!(self.peer.state(), layout::STATE_CLOSED | layout::STATE_FAULTED) {
+            self.hung_up();
+        }
         // PAIRS WITH `raise`.
         self.over.load(Ordering::Acquire)
     }
@@ -143,7 +166,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if let Some(watch) = self.watch.get() {
-            death::forget(*watch, self.socket.as_fd());
+            death::forget(*watch, &self.lifeline);
         }
         self.close();
     }
@@ -190,6 +213,18 @@ impl ShmTransport {
     /// Puts an agreed connection together and starts to watch its socket.
     pub(crate) fn open(
         socket: OwnedFd,
+        own: (OwnMap, OwnRingMap),
+        peer: PeerMap,
+        identity: PeerIdentity,
+        max_message_len: usize,
+        cpus: usize,
+    ) -> std::io::Result<Self> {
+        Self::open_with(Lifeline::Socket(socket), own, peer, identity, max_message_len, cpus)
+    }
+
+    /// The same, with whatever tells that the peer is gone.
+    pub(crate) fn open_with(
+        lifeline: Lifeline,
         (own, ring): (OwnMap, OwnRingMap),
         peer: PeerMap,
         identity: PeerIdentity,
@@ -201,7 +236,7 @@ impl ShmTransport {
         let link = Arc::new(Link {
             own: own.clone(),
             peer: peer.clone(),
-            socket,
+            lifeline,
             over: AtomicU32::new(0),
             kicks: AtomicU32::new(0),
             fault: OnceLock::new(),

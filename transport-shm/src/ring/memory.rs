@@ -3,6 +3,9 @@
 //! Our own segment is written by us alone: the kernel refuses every other writer. The peer's
 //! segment changes at any time: it is reached only through [`PeerMap`], one word or one copy at a
 //! time, and no reference to its bytes is ever formed.
+//!
+//! In a link of the feature `named` the kernel refuses nobody: "other processes can only read" is
+//! there what the caller of its unsafe functions promised.
 
 use std::sync::Arc;
 
@@ -155,7 +158,8 @@ impl OwnMap {
         // - in bounds, aligned: asserted above; a mapping is page aligned and holds a header.
         // - alive: `self` holds the mapping.
         // - shared: within this process the word is reached only through this function, always as
-        //   the same atomic type; other processes can only read it (F_SEAL_FUTURE_WRITE).
+        //   the same atomic type; other processes can only read it (F_SEAL_FUTURE_WRITE). The
+        //   words of a `named` meeting are written by two processes, all through this function.
         unsafe { AtomicU32::from_ptr(at) }
     }
 

@@ -2,4 +2,6 @@
 
 mod unix;
 
+#[cfg(feature = "named")]
+pub(crate) use unix::NamedFile;
 pub(crate) use unix::{Mapping, Refused, accept, create, is_same, probe};

@@ -14,6 +14,11 @@ use crate::layout::{self, FIXED_LEN, Fixed};
 #[cfg(any(fuzzing, all(test, not(loom))))]
 #[path = "heap.rs"]
 mod heap;
+#[cfg(feature = "named")]
+#[path = "named.rs"]
+mod named;
+#[cfg(feature = "named")]
+pub(crate) use named::NamedFile;
 
 /// What keeps a file from changing size under a reader, and anyone but its owner from writing.
 const NEEDED_SEALS: SealFlags =
@@ -37,9 +42,20 @@ pub(crate) enum Refused {
 pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
+    behind: Behind,
+}
+
+/// What an address range belongs to, and so what `drop` does.
+#[derive(Debug)]
+enum Behind {
+    /// A mapping of its own.
+    Map,
     /// Not mapped but allocated, see `heap.rs`.
     #[cfg(any(fuzzing, all(test, not(loom))))]
-    on_heap: bool,
+    Heap,
+    /// A part of a larger mapping, kept by whoever has a part of it.
+    #[cfg(feature = "named")]
+    Part(#[allow(dead_code, reason = "held for its drop")] std::sync::Arc<NamedFile>),
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread. The type hands out addresses only;
@@ -72,27 +88,23 @@ impl Mapping {
         let start =
             unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, access, flags, file, 0) }?;
         let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        Ok(Self {
-            start,
-            len,
-            #[cfg(any(fuzzing, all(test, not(loom))))]
-            on_heap: false,
-        })
+        Ok(Self { start, len, behind: Behind::Map })
     }
 
-    /// Fills the part of our own segment that never changes. Before anyone else can see it.
-    fn write_fixed(&mut self, fixed: &[u8; FIXED_LEN]) {
+    /// Fills the part of our own segment that never changes. Before anyone else looks at it.
+    pub(crate) fn write_fixed(&mut self, fixed: &[u8; FIXED_LEN]) {
         assert!(FIXED_LEN <= self.len, "a segment holds its header");
         let target = self.start.as_ptr();
         // SAFETY:
-        // - in bounds: asserted; alive: `self` is mapped, and writable, since only `create` calls.
-        // - unshared: the file was not handed out yet.
+        // - in bounds: asserted; alive: `self` is mapped, and writable, for it is our own segment:
+        //   `create` calls, and `named` for its own part.
+        // - unshared: the file was not handed out yet; in `named` the peer has not been told yet.
         // - distinct: `fixed` is a Rust array.
         unsafe { core::ptr::copy_nonoverlapping(fixed.as_ptr(), target, FIXED_LEN) };
     }
 
     /// One private copy of the part of a peer's segment that must not change.
-    fn read_fixed(&self) -> [u8; FIXED_LEN] {
+    pub(crate) fn read_fixed(&self) -> [u8; FIXED_LEN] {
         let mut copy = [0; FIXED_LEN];
         for (i, byte) in copy.iter_mut().enumerate() {
             let at = self.at(i).as_ptr();
@@ -106,9 +118,12 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        #[cfg(any(fuzzing, all(test, not(loom))))]
-        if self.on_heap {
-            return self.drop_heap();
+        match self.behind {
+            Behind::Map => {}
+            #[cfg(any(fuzzing, all(test, not(loom))))]
+            Behind::Heap => return self.drop_heap(),
+            #[cfg(feature = "named")]
+            Behind::Part(_) => return,
         }
         let start = self.start.as_ptr().cast::<c_void>();
         // SAFETY: exactly what `new` mapped; addresses inside it are used only while `self` lives.
