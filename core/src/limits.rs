@@ -37,6 +37,10 @@ pub struct Limits {
     pub max_calls_in_flight: usize,
     /// Connections a server holds at the same time. Default 256.
     pub max_connections: usize,
+    /// Connections of one process that a server holds at the same time, as the system states the
+    /// process. Where it does not, and within one process (`mem:`), there is no such limit.
+    /// Default 64.
+    pub max_connections_per_process: usize,
 }
 
 impl Default for Limits {
@@ -49,6 +53,7 @@ impl Default for Limits {
             max_queued_len: 32 << 20,
             max_calls_in_flight: 1024,
             max_connections: 256,
+            max_connections_per_process: 64,
         }
     }
 }
@@ -82,7 +87,9 @@ impl Limits {
         in_range("handshake_timeout_ms", self.handshake_timeout_ms, 1, 600_000)?;
         in_range("max_queued_len (bytes)", self.max_queued_len as u64, 1024, 1 << 34)?;
         in_range("max_calls_in_flight", self.max_calls_in_flight as u64, 1, 1 << 20)?;
-        in_range("max_connections", self.max_connections as u64, 1, 1 << 16)
+        in_range("max_connections", self.max_connections as u64, 1, 1 << 16)?;
+        let per_process = self.max_connections_per_process as u64;
+        in_range("max_connections_per_process", per_process, 1, 1 << 16)
     }
 }
 

@@ -161,6 +161,9 @@ impl Client {
     /// Waits while the link is full, as long as [`Limits::send_timeout_ms`] says. In async code use
     /// [`try_emit`](Self::try_emit) or [`emit_async`](Self::emit_async).
     ///
+    /// Allocates nothing once the connection is warm, apart from what the payload's own code
+    /// allocates; nor does the other side before it calls its listeners.
+    ///
     /// # Errors
     ///
     /// [`SendError`]; the connection lives unless it is [`SendError::Link`].

@@ -12,12 +12,13 @@ use tramline_core::limits::MAX_SUBSCRIPTIONS;
 use tramline_core::peer::Peer;
 use tramline_core::session::{Goodbye, Hello};
 use tramline_core::transport::{Transport, WaitMode};
-use tramline_core::{AnyCodec, ConnectError, Error, Halves, Limits, LinkError};
+use tramline_core::{AnyCodec, ConnectError, Error, Halves, Limits, LinkError, PeerIdentity};
 use tramline_transport_pipe::{Listener, Stream, mem};
 
 use crate::endpoint::Scheme;
 use crate::link::{Link, Service};
 use crate::meet;
+use crate::processes::Processes;
 
 /// How long a failing `accept` is left alone. A choice: far above the cost of a try, far below what
 /// a person notices.
@@ -62,6 +63,7 @@ pub(crate) struct Hub {
     knocker: Mutex<Option<Knocker>>,
     door_is_open: AtomicBool,
     stopping: AtomicBool,
+    processes: Arc<Processes>,
     /// Connections that are being told that there are too many.
     refusing: AtomicUsize,
     /// Threads of this server that run.
@@ -93,6 +95,7 @@ impl Hub {
             knocker: Mutex::new(None),
             door_is_open: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            processes: Arc::default(),
             refusing: AtomicUsize::new(0),
             threads: Mutex::new(0),
             thread_ended: Notice::new(),
@@ -169,7 +172,9 @@ impl Hub {
                 *self.knocker() = Some(Knocker::Mem(Arc::clone(&listener)));
                 self.spawn("tramline-accept", move |hub| {
                     while let Some(mem) = listener.accept() {
-                        hub.receive(move |_| Ok(Box::new(mem).into_halves()));
+                        // Whatever process this is, it is us.
+                        let peer = PeerIdentity::default();
+                        hub.receive(peer, move |_| Ok(Box::new(mem).into_halves()));
                     }
                     drop(listener);
                     hub.door_closed();
@@ -193,7 +198,9 @@ impl Hub {
         while !self.stopping.load(Ordering::SeqCst) {
             match listener.accept() {
                 Ok(Some(stream)) => {
-                    self.receive(move |hub| meet::answer(stream, hub.scheme, &hub.limits));
+                    self.receive(stream.peer(), move |hub| {
+                        meet::answer(stream, hub.scheme, &hub.limits)
+                    });
                 }
                 Ok(None) => return,
                 Err(e) => {
@@ -210,16 +217,24 @@ impl Hub {
     /// Serves one connection on a thread of its own.
     fn receive(
         self: &Arc<Self>,
+        peer: PeerIdentity,
         meet: impl FnOnce(&Hub) -> Result<Halves, ConnectError> + Send + 'static,
     ) {
+        let Limits { max_connections, max_connections_per_process, .. } = self.limits;
         // The acceptor is one of them.
-        if *self.running_threads() > self.limits.max_connections {
-            self.refuse(meet);
+        if *self.running_threads() > max_connections {
+            self.refuse(&format!("{max_connections} connections are the limit"), meet);
             return;
         }
+        let Some(counted) = self.processes.count(peer, max_connections_per_process) else {
+            let why = format!("{max_connections_per_process} connections of one process");
+            self.refuse(&format!("{why} are the limit"), meet);
+            return;
+        };
         let spawned = self.spawn("tramline-server", move |hub| {
             let ended = meet(hub).and_then(|halves| hub.serve(halves));
             hub.report(&ended);
+            drop(counted);
         });
         if let Err(e) = spawned {
             self.report(&Err(ConnectError::os("starting a connection's thread", e)));
@@ -230,10 +245,10 @@ impl Hub {
     /// told already, hangs up.
     fn refuse(
         self: &Arc<Self>,
+        text: &str,
         meet: impl FnOnce(&Hub) -> Result<Halves, ConnectError> + Send + 'static,
     ) {
-        let text = format!("{} connections are the limit", self.limits.max_connections);
-        let goodbye = Goodbye::new(codes::TOO_MANY_PEERS, &text);
+        let goodbye = Goodbye::new(codes::TOO_MANY_PEERS, text);
         let code = goodbye.code.clone();
         self.report(&Err(ConnectError::Refused { code, text: text.into() }));
         if self.refusing.fetch_add(1, Ordering::Relaxed) < MAX_REFUSING {
@@ -311,9 +326,7 @@ impl Hub {
             None => {}
         }
         let links: Vec<_> = self.links().values().map(|(link, _)| Arc::clone(link)).collect();
-        for link in links {
-            link.close(LinkError::Closed);
-        }
+        Link::close_all(&links, &LinkError::Closed);
     }
 
     /// Blocks until no connection can come any more.

@@ -96,6 +96,11 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
     /// Calls, blocking this thread until the answer is there. While it waits alone, this thread
     /// reads the link itself: there is no hop through another thread.
     ///
+    /// Once warm, such a call allocates nothing on this side, apart from what the result type and
+    /// the arguments' own code allocate; an answer that another thread reads is kept for this one in
+    /// memory of its own. In JSON a call larger than its hint may allocate where the ring begins
+    /// anew.
+    ///
     /// # Errors
     ///
     /// [`InvokeError`] tells whether the command may have run.

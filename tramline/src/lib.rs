@@ -14,6 +14,7 @@ mod hub;
 mod invoke;
 mod link;
 mod meet;
+mod processes;
 mod server;
 #[cfg(unix)]
 mod sidecar;
@@ -36,6 +37,7 @@ pub use tramline_core::{
     HandlerFailure, InvokeError, Limits, LinkError, PeerFault, PeerIdentity, Rejection, SendError,
 };
 pub use tramline_macros::{command, commands};
+pub use tramline_transport_shm::set_mapped_limit;
 
 pub use crate::client::{Client, Connect, Listen};
 pub use crate::clients::Clients;

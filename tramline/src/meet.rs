@@ -41,7 +41,7 @@ fn greeting(transports: u8) -> [u8; 8] {
 fn read_greeting(stream: &Stream, deadline: Instant) -> Result<u8, ConnectError> {
     let mut bytes = [0; 8];
     stream.read_exact(&mut bytes, deadline)?;
-    let [t, r, a, m, version, transports, _, _] = bytes;
+    let [t, r, a, m, version, transports, reserved @ ..] = bytes;
     if [t, r, a, m] != MAGIC {
         return Err(ConnectError::Handshake {
             at: "greeting",
@@ -51,6 +51,10 @@ fn read_greeting(stream: &Stream, deadline: Instant) -> Result<u8, ConnectError>
     if version != MEET_VERSION {
         let (found, supported) = (version.into(), MEET_VERSION.into());
         return Err(ConnectError::Version { found, supported });
+    }
+    if reserved != [0; 2] {
+        let what = "reserved bytes are not 0".into();
+        return Err(ConnectError::Handshake { at: "greeting", what });
     }
     Ok(transports)
 }

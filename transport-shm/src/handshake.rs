@@ -107,6 +107,18 @@ impl Reject {
         Self { code: Self::SYSTEM, why: format!("{step} failed, error {errno}").into() }
     }
 
+    fn from_refused(refused: Refused) -> Self {
+        match refused {
+            Refused::Unfit(why) => {
+                Self { code: Self::SEGMENT, why: format!("segment refused: {why}").into() }
+            }
+            Refused::Limit => {
+                Self::new(Self::SYSTEM, "this process has mapped as much shared memory as it may")
+            }
+            Refused::Os(step, error) => Self::system(step, &error),
+        }
+    }
+
     fn from_peer(code: u32) -> Self {
         let why = match code {
             Self::UNAVAILABLE => "the peer has no shared memory",
@@ -141,7 +153,7 @@ pub(crate) fn run(
 
     // Exchange 1.
     let half = random_half()?;
-    wire.send(&hello(half, max_capacity), None)?;
+    wire.send(&hello(half, max_capacity))?;
     let (message, descriptor) = wire.receive("HELLO")?;
     no_descriptor("HELLO", descriptor)?;
     let theirs = read_hello(&message)?;
@@ -155,9 +167,14 @@ pub(crate) fn run(
         }
         prepare(max_capacity.min(theirs.max_capacity), combine(half, theirs.half))
     });
-    match &mine {
-        Ok((_, file, fixed)) => wire.send(&offer(fixed), Some(file))?,
-        Err(reject) => wire.send(&rejection(reject.code), None)?,
+    let mine = match mine {
+        Ok((mapping, file, fixed)) => {
+            wire.send_with(&offer(&fixed), &file)?.map(|()| (mapping, file, fixed))
+        }
+        Err(reject) => Err(reject),
+    };
+    if let Err(reject) = &mine {
+        wire.send(&rejection(reject.code))?;
     }
     let (message, descriptor) = wire.receive("OFFER")?;
     let offered = read_offer(&message, descriptor)?;
@@ -170,8 +187,8 @@ pub(crate) fn run(
     let taken = take_segment(&file, &own_file, &their_offer, fixed.nonce, max_capacity);
     drop((file, own_file));
     match &taken {
-        Ok(_) => wire.send(&message_of(READY), None)?,
-        Err(reject) => wire.send(&rejection(reject.code), None)?,
+        Ok(_) => wire.send(&message_of(READY))?,
+        Err(reject) => wire.send(&rejection(reject.code))?,
     }
     let (message, descriptor) = wire.receive("READY")?;
     no_descriptor("READY", descriptor)?;
@@ -194,7 +211,7 @@ fn prepare(capacity: u64, nonce: [u8; 16]) -> Result<(Mapping, OwnedFd, Fixed), 
         return Err(Reject::new(Reject::CAPACITY, "the peer takes no legal ring capacity"));
     }
     death::start().map_err(|error| Reject::system("start of the watcher", &error))?;
-    segment::create(capacity, nonce).map_err(|error| Reject::system("making a segment", &error))
+    segment::create(capacity, nonce).map_err(Reject::from_refused)
 }
 
 fn take_segment(
@@ -207,19 +224,12 @@ fn take_segment(
     if offer.nonce != nonce {
         return Err(Reject::new(Reject::SEGMENT, "segment refused: nonce of another connection"));
     }
-    let refused = |why: &str| {
-        Err(Reject { code: Reject::SEGMENT, why: format!("segment refused: {why}").into() })
-    };
-    let mapping = match segment::accept(file, offer, max_capacity) {
-        Ok(mapping) => mapping,
-        Err(Refused::Unfit(why)) => return refused(why),
-        Err(Refused::Os(step, error)) => return Err(Reject::system(step, &error)),
-    };
+    let mapping = segment::accept(file, offer, max_capacity).map_err(Reject::from_refused)?;
     // After the checks above it is known to be a memory file, which answers at once.
     match segment::is_same(file, own) {
         Ok(false) => Ok(PeerMap::new(mapping, capacity_of(offer))),
         // We would talk to ourselves.
-        Ok(true) => refused("this side's own segment"),
+        Ok(true) => Err(Reject::from_refused(Refused::Unfit("this side's own segment"))),
         Err(error) => Err(Reject::system("fstat", &error)),
     }
 }
@@ -392,24 +402,50 @@ impl Wire {
         Self { socket, deadline: Instant::now() + Duration::from_millis(timeout_ms), timeout_ms }
     }
 
-    fn send(&self, message: &Message, file: Option<&OwnedFd>) -> Result<(), ConnectError> {
+    fn send(&self, message: &[u8]) -> Result<(), ConnectError> {
         let mut sent = 0;
-        let fds = file.map(|file| [file.as_fd()]);
-        while sent < MESSAGE_LEN {
-            let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut control = SendAncillaryBuffer::new(&mut room);
-            // The descriptor travels with the first byte.
-            if let (Some(fds), 0) = (&fds, sent) {
-                control.push(SendAncillaryMessage::ScmRights(fds));
-            }
+        while sent < message.len() {
             let rest = [IoSlice::new(&message[sent..])];
-            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-            match rustix::net::sendmsg(&self.socket, &rest, &mut control, flags) {
+            match self.try_send(&rest, &mut SendAncillaryBuffer::default()) {
                 Ok(n) => sent += n,
                 Err(error) => self.pause("sendmsg", error, PollFlags::OUT)?,
             }
         }
         Ok(())
+    }
+
+    /// Sends a message and a descriptor, which travels with the first byte. If the system does not
+    /// take the descriptor, as when too many are under way, not a byte has gone.
+    fn send_with(
+        &self,
+        message: &Message,
+        file: &OwnedFd,
+    ) -> Result<Result<(), Reject>, ConnectError> {
+        let fds = [file.as_fd()];
+        loop {
+            let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut room);
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+            match self.try_send(&[IoSlice::new(message)], &mut control) {
+                Ok(n) => return self.send(&message[n..]).map(Ok),
+                Err(error) => match self.pause("sendmsg", error, PollFlags::OUT) {
+                    Ok(()) => {}
+                    Err(ConnectError::Os { .. }) => {
+                        return Ok(Err(Reject::system("sending a segment", &error.into())));
+                    }
+                    Err(over) => return Err(over),
+                },
+            }
+        }
+    }
+
+    fn try_send(
+        &self,
+        bytes: &[IoSlice<'_>],
+        control: &mut SendAncillaryBuffer<'_, '_, '_>,
+    ) -> Result<usize, Errno> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::sendmsg(&self.socket, bytes, control, flags)
     }
 
     /// Reads exactly one message and not a byte more, with at most one descriptor.

@@ -86,6 +86,34 @@ pub fn unavailable() -> Option<&'static str> {
     }
 }
 
+/// How much memory this process may have mapped for shared-memory links at the same time, in bytes:
+/// its own segments and its peers'. 1 GiB unless this was called.
+///
+/// A connection that would go beyond it is refused shared memory, and goes on over the pipe where
+/// its endpoint allows that. Open links stay, also above a limit that was lowered.
+///
+/// Does nothing where there is no shared memory.
+pub fn set_mapped_limit(bytes: usize) {
+    #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+    segment::limit::set(bytes);
+    #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
+    let _ = bytes;
+}
+
+/// How much memory this process has mapped for shared-memory links now, in bytes. See
+/// [`set_mapped_limit`].
+#[must_use]
+pub fn mapped() -> usize {
+    #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+    {
+        segment::limit::mapped()
+    }
+    #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
+    {
+        0
+    }
+}
+
 /// Opens shared memory over a connected Unix stream socket.
 ///
 /// The peer runs the same function on its end. On success the socket belongs to the link: it tells

@@ -5,6 +5,8 @@
 pub(crate) type AtomicU32 = core::sync::atomic::AtomicU32;
 /// A 64-bit word that more than one thread or process looks at.
 pub(crate) type AtomicU64 = core::sync::atomic::AtomicU64;
+/// A count that only this process looks at.
+pub(crate) type AtomicUsize = core::sync::atomic::AtomicUsize;
 
 pub(crate) use core::sync::atomic::Ordering;
 

@@ -3,7 +3,7 @@
 use serde::de::DeserializeSeed;
 use serde::ser::Serialize;
 
-use super::Codec;
+use super::{Codec, refused};
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::FrameWriter;
 
@@ -19,7 +19,7 @@ impl Codec for Json {
         value: &T,
         out: &mut FrameWriter<'_>,
     ) -> Result<(), EncodeError> {
-        serde_json::to_writer(out, value).map_err(|e| EncodeError::new(Self::NAME, e))
+        serde_json::to_writer(&mut *out, value).map_err(|e| refused(Self::NAME, out, e))
     }
 
     #[inline]

@@ -201,6 +201,17 @@ impl PartialEq for AnyCodec {
 
 impl Eq for AnyCodec {}
 
+/// A built-in codec could not write. A frame that outgrew its claim is written once more elsewhere:
+/// nobody reads why, and putting it into words would cost memory.
+#[cold]
+fn refused(codec: &'static str, out: &FrameWriter<'_>, cause: impl fmt::Display) -> EncodeError {
+    if out.outgrown() {
+        EncodeError { codec, cause: Box::default() }
+    } else {
+        EncodeError::new(codec, cause)
+    }
+}
+
 /// What a [`Codec`] looks like behind a pointer.
 trait Erased: Send + Sync {
     fn name(&self) -> &'static str;

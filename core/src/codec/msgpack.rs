@@ -3,7 +3,7 @@
 use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
 use serde::ser::Serialize;
 
-use super::Codec;
+use super::{Codec, refused};
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::FrameWriter;
 
@@ -23,8 +23,8 @@ impl Codec for MsgPack {
         out: &mut FrameWriter<'_>,
     ) -> Result<(), EncodeError> {
         let mut serializer =
-            rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
-        value.serialize(&mut serializer).map_err(|e| EncodeError::new(Self::NAME, e))
+            rmp_serde::Serializer::new(&mut *out).with_struct_map().with_human_readable();
+        value.serialize(&mut serializer).map_err(|e| refused(Self::NAME, out, e))
     }
 
     #[inline]

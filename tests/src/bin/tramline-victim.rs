@@ -54,6 +54,7 @@ fn settings(args: &[String]) -> Settings {
             "queued" => limits.max_queued_len = size,
             "calls" => limits.max_calls_in_flight = size,
             "connections" => limits.max_connections = size,
+            "mapped" => tramline::set_mapped_limit(size),
             "send" => limits.send_timeout_ms = number,
             "handshake" => limits.handshake_timeout_ms = number,
             "all" => settings.all = number != 0,

@@ -8,7 +8,7 @@ use tramline::{
 };
 use tramline_tests::codec::Strange;
 use tramline_tests::fixture::{limits, serve_there, unique_name};
-use tramline_tests::{PATIENCE, bounded};
+use tramline_tests::{PATIENCE, Peer, bounded};
 
 use crate::PEER;
 
@@ -213,6 +213,46 @@ fn too_many_connections_are_refused() {
         });
         server.stop();
     }
+}
+
+#[test]
+fn too_many_connections_of_one_process_are_refused_and_other_processes_are_served() {
+    for scheme in ["auto", "pipe"] {
+        let endpoint = format!("{scheme}:{}", unique_name());
+        let mut few = limits();
+        few.max_connections_per_process = 2;
+        let server = tramline_tests::commands::serve(Server::new(), few);
+        let server = server.start(&endpoint).expect("the name is free");
+        let mut ours: Vec<_> =
+            (0..2).map(|_| Client::connect(&endpoint).wait().expect("room")).collect();
+        let others: Vec<_> = (0..3).map(|_| Peer::ready(PEER, &["idle", &endpoint])).collect();
+        let error = Client::connect(&endpoint).wait().unwrap_err();
+        let ConnectError::Refused { code, text } = &error else {
+            panic!("{scheme}: the client should be told why: {error:?}");
+        };
+        assert_eq!(&**code, "too-many-peers");
+        assert!(text.contains("2 connections of one process"), "{text}");
+        assert_eq!(server.clients().list().len(), 5);
+        ours.pop();
+        tramline_tests::eventually("there is room again", || {
+            Client::connect(&endpoint).wait().is_ok_and(|client| add(&client) == 2)
+        });
+        drop(others);
+        server.stop();
+    }
+}
+
+#[test]
+fn within_one_process_connections_of_it_are_not_counted() {
+    let endpoint = format!("mem:{}", unique_name());
+    let mut few = limits();
+    few.max_connections_per_process = 1;
+    let server = tramline_tests::commands::serve(Server::new(), few);
+    let server = server.start(&endpoint).expect("the name is free");
+    let clients: Vec<_> =
+        (0..3).map(|_| Client::connect(&endpoint).wait().expect("room")).collect();
+    assert!(clients.iter().all(|client| add(client) == 2));
+    server.stop();
 }
 
 #[test]

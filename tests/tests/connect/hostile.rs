@@ -42,13 +42,14 @@ fn hello() -> Hello {
 fn garbage_on_the_socket_is_one_typed_error_and_the_server_lives() {
     bounded(|| {
         let (name, running, refused) = serve();
-        let garbage: [&[u8]; 6] = [
+        let garbage: [&[u8]; 7] = [
             b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             &Random::new(5).bytes(4096),
             &[0; 100],
             &[0xff; 100],
             b"TRAM",
             &[b'T', b'R', b'A', b'M', 9, 3, 0, 0],
+            &[b'T', b'R', b'A', b'M', 1, 3, 0, 1],
         ];
         for bytes in garbage {
             let mut peer = RawPeer::connect(&name);
@@ -196,6 +197,43 @@ fn open(name: &str) -> RawPeer {
     let answer = peer.frame().expect("a hello");
     Hello::read(&answer).expect("a hello");
     peer
+}
+
+/// Raw clients that listen and read nothing, on links that are full.
+fn stalled(name: &str, running: &Running, count: usize) -> Vec<RawPeer> {
+    let mut deaf = hello();
+    deaf.label = Some("deaf".into());
+    deaf.listens = vec!["ballast".into()];
+    let peers = (0..count).map(|_| {
+        let mut peer = RawPeer::greeted(name);
+        peer.send_frame(&deaf.to_frame());
+        Hello::read(&peer.frame().expect("a hello")).expect("a hello");
+        peer
+    });
+    let peers: Vec<_> = peers.collect();
+    let ballast = "x".repeat(50_000);
+    for client in running.clients().list() {
+        if client.label() == Some("deaf") {
+            while client.try_emit("ballast", &ballast).is_ok() {}
+        }
+    }
+    peers
+}
+
+#[test]
+fn a_server_that_stops_tells_all_peers_before_it_waits_for_any() {
+    bounded(|| {
+        let (name, running, _refused) = serve();
+        let deaf = stalled(&name, &running, 60);
+        let mut attentive = open(&name);
+        // One after the other these would take 15 s.
+        let started = std::time::Instant::now();
+        running.stop();
+        assert!(started.elapsed().as_secs() < 8, "a quarter of a second for each?");
+        let goodbye = attentive.frame().expect("a goodbye");
+        assert_eq!(Envelope::parse(&goodbye).expect("a message").head.kind, Kind::Goodbye);
+        drop(deaf);
+    });
 }
 
 #[test]

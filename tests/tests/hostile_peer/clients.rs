@@ -71,7 +71,7 @@ fn bad_hello_of_a_server_is_refused() {
             "another version" | "another codec" | "limit too small" | "label too long"
             | "no event name" | "a refusal" => "connection-refused",
             "too large" | "an answer" | "garbage" => "peer-fault",
-            "greeting of another protocol" => "handshake-refused",
+            "greeting of another protocol" | "greeting with a reserved byte" => "handshake-refused",
             "greeting of another version" => "version-refused",
             _ => "transport-unavailable",
         };

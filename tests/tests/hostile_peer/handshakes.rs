@@ -31,6 +31,8 @@ fn another_protocol_is_refused() {
             _ => "handshake-refused",
         };
         assert_eq!(variant.report.code, code, "{variant:?}");
+        let reserved = variant.report.text.contains("reserved bytes");
+        assert_eq!(reserved, variant.name.starts_with("reserved"), "{variant:?}");
     });
 }
 
@@ -123,6 +125,29 @@ fn connection_flood_is_bounded() {
         assert!(victim.growth() < 32 << 20, "{} bytes", victim.growth());
         victim.assert_unharmed();
     });
+}
+
+#[test]
+fn a_server_that_may_map_no_more_memory_serves_on_over_the_pipe() {
+    // With rings of 1 MiB a connection maps somewhat more than 2 MiB: for the second there is no
+    // segment of the server's own, or one, but no room for the peer's.
+    for mapped in ["mapped=2600000", "mapped=4000000"] {
+        bounded(move || {
+            let mut victim = Victim::serve(VICTIM, "auto", &[mapped]);
+            let transport = |client: &tramline::Client| client.server().transport();
+            let first = victim.connect().expect("it serves");
+            assert_eq!(transport(&first), "shm");
+            for _ in 0..3 {
+                assert_eq!(transport(&victim.connect().expect("it serves")), "pipe");
+                victim.assert_serves();
+            }
+            drop(first);
+            eventually("its memory is free again", || {
+                victim.connect().is_ok_and(|client| transport(&client) == "shm")
+            });
+            victim.assert_unharmed();
+        });
+    }
 }
 
 #[test]

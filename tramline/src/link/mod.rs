@@ -27,7 +27,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak};
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tramline_core::codec::AnyCodec;
 use tramline_core::envelope::{Envelope, Head, Kind};
@@ -223,47 +223,73 @@ impl Link {
 
     /// Says goodbye if the peer takes it, then ends the link.
     pub(crate) fn close(&self, reason: LinkError) {
+        if self.begin_to_close(&reason) {
+            self.finish_closing(reason, GOODBYE_TIMEOUT);
+        }
+    }
+
+    /// Closes all of them in hardly more time than one: every peer that takes its goodbye at once
+    /// is told before anyone is waited for, and all others have the same deadline.
+    pub(crate) fn close_all(links: &[Arc<Self>], reason: &LinkError) {
+        let unfinished: Vec<_> = links.iter().filter(|link| link.begin_to_close(reason)).collect();
+        let until = Instant::now() + GOODBYE_TIMEOUT;
+        for link in unfinished {
+            // Without time left a goodbye goes if there is room by now.
+            let left = until.saturating_duration_since(Instant::now());
+            link.finish_closing(reason.clone(), left);
+        }
+    }
+
+    /// From here on nobody else sends. Ends the link if its goodbye needs no waiting; true if
+    /// whoever called has to wait and finish.
+    #[must_use]
+    fn begin_to_close(&self, reason: &LinkError) -> bool {
         if self.over().is_some() || self.closing.swap(true, Ordering::SeqCst) {
-            return;
+            return false;
         }
         // Senders that wait for room let go of the sender now.
         self.signal.kick();
-        let mut sender = self.lock_sender();
-        if !self.half_sent.load(Ordering::Relaxed) {
-            let goodbye = Goodbye::new(codes::CLOSED, "").to_frame();
-            let mut room = Room::until(GOODBYE_TIMEOUT);
-            while self.over().is_none() {
-                match sender.half.claim(goodbye.len()) {
-                    Ok(slot) => {
-                        put_whole(slot, &goodbye);
-                        sender.half.commit(goodbye.len());
-                        let _ = sender.half.flush();
-                        break;
-                    }
-                    Err(SendError::Full) => {
-                        if self.wait_for_room(&mut *sender.half, &mut room, None).is_err() {
-                            break;
-                        }
-                    }
-                    Err(_) => break,
-                }
+        let full = match try_lock(&self.sender) {
+            Some(mut sender) => {
+                matches!(self.say_goodbye(&mut sender, codes::CLOSED), Err(SendError::Full))
             }
+            None => true,
+        };
+        if !full {
+            self.end(reason.clone());
         }
+        full
+    }
+
+    fn finish_closing(&self, reason: LinkError, timeout: Duration) {
+        let mut sender = self.lock_sender();
+        let mut room = Room::until(timeout);
+        while self.over().is_none()
+            && let Err(SendError::Full) = self.say_goodbye(&mut sender, codes::CLOSED)
+            && self.wait_for_room(&mut *sender.half, &mut room, None).is_ok()
+        {}
         drop(sender);
         self.end(reason);
     }
 
+    /// Says goodbye if there is room for it. Nothing follows half a message, so nothing is then
+    /// what there is to say.
+    fn say_goodbye(&self, sender: &mut SendHalf, code: &str) -> Result<(), SendError> {
+        if self.half_sent.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let goodbye = Goodbye::new(code, "").to_frame();
+        let slot = sender.half.claim(goodbye.len())?;
+        put_whole(slot, &goodbye);
+        sender.half.commit(goodbye.len());
+        let _ = sender.half.flush();
+        Ok(())
+    }
+
     /// Ends the link because the peer broke a rule; tells it so if that needs no waiting.
     fn fault(&self, fault: PeerFault) -> LinkError {
-        if let Some(mut sender) = try_lock(&self.sender)
-            && !self.half_sent.load(Ordering::Relaxed)
-        {
-            let goodbye = Goodbye::new(fault.code(), "").to_frame();
-            if let Ok(slot) = sender.half.claim(goodbye.len()) {
-                put_whole(slot, &goodbye);
-                sender.half.commit(goodbye.len());
-                let _ = sender.half.flush();
-            }
+        if let Some(mut sender) = try_lock(&self.sender) {
+            let _ = self.say_goodbye(&mut sender, fault.code());
         }
         self.end(fault.into())
     }

@@ -7,7 +7,7 @@
 use core::ptr::NonNull;
 use std::alloc::{self, Layout};
 
-use super::{Behind, Mapping};
+use super::{Behind, Charge, Mapping};
 
 /// What mappings are aligned to at least.
 const PAGE: usize = 4096;
@@ -19,7 +19,7 @@ impl Mapping {
         // SAFETY: `layout` has a size above 0, just asserted.
         let start = unsafe { alloc::alloc_zeroed(layout(len)) };
         let Some(start) = NonNull::new(start) else { alloc::handle_alloc_error(layout(len)) };
-        Self { start, len, behind: Behind::Heap }
+        Self { start, len, behind: Behind::Heap, _charge: Charge::nothing() }
     }
 
     /// What `drop` does with such memory.

@@ -1,5 +1,6 @@
 //! One segment: made, sealed and handed over by its owner; checked and mapped read-only by the peer.
 
+pub(crate) mod limit;
 mod unix;
 
 #[cfg(feature = "named")]

@@ -9,6 +9,7 @@ use rustix::mm::MprotectFlags;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::{Behind, Mapping};
+use crate::segment::limit::Charge;
 
 /// The whole of a named file, mapped. Unmapped with the last of its parts.
 pub(crate) struct NamedFile(Shmem);
@@ -66,7 +67,7 @@ impl Mapping {
         let Some(start) = NonNull::new(file.0.as_ptr()) else { panic!("mapped at address 0") };
         // SAFETY: in bounds, just asserted; mappings are far below `isize::MAX` bytes.
         let start = unsafe { start.add(offset) };
-        Self { start, len, behind: Behind::Part(Arc::clone(file)) }
+        Self { start, len, behind: Behind::Part(Arc::clone(file)), _charge: Charge::nothing() }
     }
 
     /// As [`part`](Self::part), of whole pages that this process does not write: from here on not

@@ -9,6 +9,7 @@ use rustix::fs::{FileType, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::limit::Charge;
 use crate::layout::{self, FIXED_LEN, Fixed};
 
 #[cfg(any(fuzzing, all(test, not(loom))))]
@@ -28,9 +29,11 @@ const NEEDED_SEALS: SealFlags =
 /// and still kill their reader, so their type (0x958458f6) must not pass.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
-/// A peer's segment was not taken.
+/// A segment was not made, or a peer's was not taken.
 #[derive(Debug)]
 pub(crate) enum Refused {
+    /// This process has mapped as much as it may.
+    Limit,
     /// It is not what the wire format asks for.
     Unfit(&'static str),
     /// The system refused a step on our side.
@@ -43,6 +46,8 @@ pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
     behind: Behind,
+    /// Given back when the memory is, for fields are dropped after the value itself.
+    _charge: Charge,
 }
 
 /// What an address range belongs to, and so what `drop` does.
@@ -79,16 +84,21 @@ impl Mapping {
         self.len
     }
 
-    fn new(file: BorrowedFd<'_>, len: usize, access: ProtFlags) -> io::Result<Self> {
+    fn new(file: BorrowedFd<'_>, len: usize, access: ProtFlags) -> Result<Self, Refused> {
+        let charge = Charge::take(len).ok_or(Refused::Limit)?;
         // Populated at once: page faults belong to the handshake, not to the first messages.
         let flags = MapFlags::SHARED.union(MapFlags::POPULATE);
         // SAFETY:
         // - no address is asked for, so no existing mapping is replaced.
         // - what lies behind the new one is reached only through `at`, under the rules there.
-        let start =
-            unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, access, flags, file, 0) }?;
-        let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        Ok(Self { start, len, behind: Behind::Map })
+        let start = unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, access, flags, file, 0) };
+        let start = start.and_then(|start| NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM));
+        Ok(Self {
+            start: start.map_err(|e| Refused::Os("mmap", e.into()))?,
+            len,
+            _charge: charge,
+            behind: Behind::Map,
+        })
     }
 
     /// Fills the part of our own segment that never changes. Before anyone else looks at it.
@@ -133,17 +143,18 @@ impl Drop for Mapping {
 }
 
 /// Makes a segment of ours. The descriptor is for the peer.
-pub(crate) fn create(capacity: u64, nonce: [u8; 16]) -> io::Result<(Mapping, OwnedFd, Fixed)> {
+pub(crate) fn create(capacity: u64, nonce: [u8; 16]) -> Result<(Mapping, OwnedFd, Fixed), Refused> {
+    use Refused::Os;
     let page = rustix::param::page_size() as u64;
     let segment_len = layout::segment_len(capacity, page);
     let fixed = Fixed { segment_len, ring_capacity: capacity, nonce };
-    let len = usize::try_from(segment_len).map_err(|_| Errno::NOMEM)?;
-    let file = memory_file()?;
-    rustix::fs::ftruncate(&file, segment_len)?;
+    let len = usize::try_from(segment_len).map_err(|_| Os("mmap", Errno::NOMEM.into()))?;
+    let file = memory_file().map_err(|e| Os("memfd_create", e))?;
+    rustix::fs::ftruncate(&file, segment_len).map_err(|e| Os("ftruncate", e.into()))?;
     let mut mapping = Mapping::new(file.as_fd(), len, ProtFlags::READ.union(ProtFlags::WRITE))?;
     mapping.write_fixed(&fixed.encode(u64::from(std::process::id())));
     // After the mapping: the seal stops later writers and leaves this one.
-    rustix::fs::fcntl_add_seals(&file, NEEDED_SEALS)?;
+    rustix::fs::fcntl_add_seals(&file, NEEDED_SEALS).map_err(|e| Os("sealing", e.into()))?;
     Ok((mapping, file, fixed))
 }
 
@@ -169,7 +180,7 @@ pub(crate) fn accept(file: &OwnedFd, offer: &Fixed, max_capacity: u64) -> Result
     }
     offer.check_offer(max_capacity, rustix::param::page_size() as u64).map_err(Unfit)?;
     let len = usize::try_from(offer.segment_len).map_err(|_| Unfit("too large for this host"))?;
-    let mapping = Mapping::new(file.as_fd(), len, ProtFlags::READ).map_err(|e| Os("mmap", e))?;
+    let mapping = Mapping::new(file.as_fd(), len, ProtFlags::READ)?;
     offer.check(&mapping.read_fixed()).map_err(Unfit)?;
     Ok(mapping)
 }

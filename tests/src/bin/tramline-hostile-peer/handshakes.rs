@@ -86,11 +86,13 @@ pub(crate) fn out_of_order(stage: &Stage) {
 }
 
 pub(crate) fn garbage_greeting(stage: &Stage) {
-    let greetings: [(&str, &[u8]); 6] = [
+    let greetings: [(&str, &[u8]); 8] = [
         ("another protocol", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ("zeros", &[0; 64]),
         ("ones", &[0xFF; 4096]),
         ("another version", b"TRAM\x09\x03\0\0"),
+        ("reserved byte 6", b"TRAM\x01\x03\x01\0"),
+        ("reserved byte 7", b"TRAM\x01\x03\0\x80"),
         ("no transport", b"TRAM\x01\0\0\0"),
         ("transports that do not exist", b"TRAM\x01\xF0\0\0"),
     ];

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
@@ -163,7 +163,10 @@ impl Socket {
             assert!(control.push(SendAncillaryMessage::ScmRights(files)), "room for descriptors");
         }
         let parts = [IoSlice::new(bytes)];
-        match rustix::net::sendmsg(&self.0, &parts, &mut control, SendFlags::NOSIGNAL) {
+        // With a timeout a wait does not go on by itself after the process was stopped.
+        match retry_on_intr(|| {
+            rustix::net::sendmsg(&self.0, &parts, &mut control, SendFlags::NOSIGNAL)
+        }) {
             Ok(sent) => {
                 assert_eq!(sent, bytes.len(), "short messages go at once");
                 true
@@ -212,7 +215,8 @@ impl Socket {
             let flags = RecvFlags::CMSG_CLOEXEC;
             let got = match rustix::net::recvmsg(&self.0, &mut rest, &mut control, flags) {
                 Ok(got) if got.bytes != 0 => got.bytes,
-                Err(e @ (Errno::AGAIN | Errno::INTR)) => panic!("nothing comes: {e}"),
+                Err(Errno::INTR) => continue,
+                Err(e @ Errno::AGAIN) => panic!("nothing comes: {e}"),
                 Ok(_) | Err(_) => return None,
             };
             for part in control.drain() {

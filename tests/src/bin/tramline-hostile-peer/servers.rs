@@ -235,6 +235,7 @@ pub(crate) fn bad_hello(stage: &Stage) {
     for (variant, bytes) in [
         ("greeting of another protocol", b"HTTP/1.1".as_slice()),
         ("greeting of another version", b"TRAM\x09\x02\0\0"),
+        ("greeting with a reserved byte", b"TRAM\x01\x02\0\x01"),
         ("greeting without a transport", b"TRAM\x01\0\0\0"),
         ("greeting with what was not offered", b"TRAM\x01\xF1\0\0"),
     ] {
