@@ -7,7 +7,7 @@ use crate::codec::AnyCodec;
 use crate::command::Raw;
 use crate::envelope::{BodyKind, Envelope, Kind};
 use crate::error::{DecodeError, InvokeError, LinkError, PeerFault};
-use crate::frame::Frame;
+use crate::frame::{Frame, Kept};
 
 /// A `Response` or an `Error`, still in its frame.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Answer<'a> {
 #[derive(Debug)]
 enum Message<'a> {
     Frame(Frame<'a>),
-    Bytes(Bytes),
+    Kept(Kept),
 }
 
 impl Message<'_> {
@@ -30,7 +30,7 @@ impl Message<'_> {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Frame(frame) => frame.bytes(),
-            Self::Bytes(bytes) => bytes,
+            Self::Kept(kept) => kept.bytes(),
         }
     }
 }
@@ -54,19 +54,14 @@ impl<'a> Answer<'a> {
     /// # Errors
     ///
     /// A [`PeerFault`] if the message is no answer.
-    pub fn from_bytes(bytes: Bytes, codec: AnyCodec) -> Result<Answer<'static>, LinkError> {
-        Answer::new(Message::Bytes(bytes), codec)
-    }
-
-    #[inline]
-    fn new(message: Message<'a>, codec: AnyCodec) -> Result<Self, LinkError> {
-        let envelope = Envelope::parse(message.bytes())?;
+    pub fn from_kept(kept: Kept, codec: AnyCodec) -> Result<Answer<'static>, LinkError> {
+        let envelope = kept.envelope()?;
         let (kind, body_kind) = (envelope.head.kind, envelope.head.body);
         if !matches!(kind, Kind::Response | Kind::Error) {
             return Err(PeerFault::new("answer", format_args!("{kind:?} is no answer")).into());
         }
         let body_offset = envelope.body_offset();
-        Ok(Self { message, codec, kind, body_kind, body_offset })
+        Ok(Answer { message: Message::Kept(kept), codec, kind, body_kind, body_offset })
     }
 
     /// The answer if it is a result.
@@ -107,17 +102,23 @@ impl<'a> Answer<'a> {
     #[inline]
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        &self.message.bytes()[self.body_offset..]
+        match &self.message {
+            Message::Frame(frame) => match frame.tail() {
+                None => &frame.bytes()[self.body_offset..],
+                Some(tail) => tail,
+            },
+            Message::Kept(kept) => kept.body(self.body_offset),
+        }
     }
 
-    /// The body's bytes, to keep.
+    /// The body's bytes, to keep; without a copy if they were handed over.
     #[must_use]
     pub fn into_body(self) -> Bytes {
-        let mut message = match self.message {
-            Message::Frame(frame) => frame.take(),
-            Message::Bytes(bytes) => bytes,
+        let kept = match self.message {
+            Message::Frame(frame) => frame.keep(),
+            Message::Kept(kept) => kept,
         };
-        message.split_off(self.body_offset)
+        kept.into_body(self.body_offset)
     }
 }
 

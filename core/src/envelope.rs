@@ -200,6 +200,24 @@ impl<'a> Envelope<'a> {
         Ok(Self { head: Head { kind, body: body_kind, id: u64::from_le_bytes(id), name }, body })
     }
 
+    /// The same message with the body that was handed over beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerFault`] if the message has a body already, or says that it is no raw one.
+    pub fn with_body(self, body: &'a [u8]) -> Result<Self, PeerFault> {
+        if self.head.body != BodyKind::Raw || !self.body.is_empty() {
+            let what = format_args!(
+                "{:?} with {} bytes, and {} more were handed over",
+                self.head.body,
+                self.body.len(),
+                body.len()
+            );
+            return Err(PeerFault::new("body kind", what));
+        }
+        Ok(Self { body, ..self })
+    }
+
     /// Where the body begins in the frame.
     #[must_use]
     pub fn body_offset(&self) -> usize {
@@ -252,6 +270,20 @@ mod tests {
         bad[1] = 0;
         bad.push(1);
         assert_eq!(Envelope::parse(&bad).expect_err("body").at, "body kind");
+    }
+
+    #[test]
+    fn only_an_empty_raw_body_can_be_handed_over() {
+        for (body, bytes, good) in [
+            (BodyKind::Raw, &b""[..], true),
+            (BodyKind::Raw, b"x", false),
+            (BodyKind::Structured, b"", false),
+            (BodyKind::Empty, b"", false),
+        ] {
+            let wire = frame(&Head { kind: Kind::Event, body, id: 0, name: "tick" }, bytes);
+            let read = Envelope::parse(&wire).expect("well formed").with_body(b"pages");
+            assert_eq!(read.is_ok_and(|read| read.body == b"pages"), good, "{body:?}");
+        }
     }
 
     proptest! {

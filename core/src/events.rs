@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::codec::AnyCodec;
@@ -19,6 +20,8 @@ pub struct Event<'a> {
     pub(crate) name: &'a str,
     pub(crate) body_kind: BodyKind,
     pub(crate) body: &'a [u8],
+    /// What the body lies in, if it may be kept without a copy.
+    pub(crate) owner: Option<&'a Bytes>,
     pub(crate) codec: AnyCodec,
     pub(crate) peer: &'a Peer,
 }
@@ -33,7 +36,14 @@ impl<'a> Event<'a> {
         codec: AnyCodec,
         peer: &'a Peer,
     ) -> Self {
-        Self { name, body_kind, body, codec, peer }
+        Self { name, body_kind, body, owner: None, codec, peer }
+    }
+
+    /// The same event, whose body is all of `owner` and may be kept without a copy.
+    #[must_use]
+    pub fn owned_by(mut self, owner: &'a Bytes) -> Self {
+        (self.body, self.owner) = (owner, Some(owner));
+        self
     }
 
     /// The event's name.
@@ -65,6 +75,12 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.body
+    }
+
+    /// The payload's bytes, to keep: without a copy if they were handed over.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        self.owner.map_or_else(|| Bytes::copy_from_slice(self.body), Bytes::clone)
     }
 
     /// How [`bytes`](Self::bytes) are to be read.

@@ -5,13 +5,18 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::envelope::Envelope;
+use crate::error::PeerFault;
+
 /// A received message.
 ///
-/// Borrow it to decode in place, or [`take`](Self::take) it to keep it: taking copies small
-/// messages and hands over the buffer of large ones.
+/// Borrow it to decode in place, or [`keep`](Self::keep) it: keeping copies small messages and hands
+/// over the buffer of large ones.
 #[derive(Debug)]
 pub struct Frame<'a> {
     buffer: &'a mut BytesMut,
+    /// The body, if it came as pages of its own.
+    tail: Option<&'a mut Bytes>,
 }
 
 /// Up to here a copy is cheaper than a fresh receive buffer. A choice: one page.
@@ -20,24 +25,60 @@ const TAKE_COPIES_UP_TO: usize = 4096;
 impl<'a> Frame<'a> {
     /// A frame whose bytes are the whole of `buffer`.
     pub fn new(buffer: &'a mut BytesMut) -> Self {
-        Self { buffer }
+        Self { buffer, tail: None }
     }
 
-    /// The message.
+    /// A frame whose body was handed over: `buffer` is what stands before it.
+    pub fn with_tail(buffer: &'a mut BytesMut, tail: &'a mut Bytes) -> Self {
+        Self { buffer, tail: Some(tail) }
+    }
+
+    /// The message; without its body if that was handed over.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.buffer
     }
 
+    /// The body, if it was handed over.
+    #[must_use]
+    pub fn tail(&self) -> Option<&Bytes> {
+        self.tail.as_deref()
+    }
+
+    /// The message, read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Envelope::parse`] and [`Envelope::with_body`].
+    #[inline]
+    pub fn envelope(&self) -> Result<Envelope<'_>, PeerFault> {
+        let envelope = Envelope::parse(self.buffer)?;
+        match self.tail() {
+            None => Ok(envelope),
+            Some(tail) => envelope.with_body(tail),
+        }
+    }
+
     /// Exchanges the message's buffer for `spare`, without a copy: the message is then in `spare`
-    /// and the receiver may go on.
+    /// and the receiver may go on. A body that was handed over is given back to the peer.
     pub fn swap(self, spare: &mut BytesMut) {
         std::mem::swap(self.buffer, spare);
     }
 
-    /// The message, to keep.
+    /// The message, to keep, with a body that was handed over as the pages it came in.
+    #[must_use]
+    pub fn keep(mut self) -> Kept {
+        let tail = self.tail.take().map(|tail| Box::new(std::mem::take(tail)));
+        Kept { head: self.take(), tail }
+    }
+
+    /// The message in one run of bytes, to keep. A body that was handed over is copied; see
+    /// [`keep`](Self::keep).
     #[must_use]
     pub fn take(self) -> Bytes {
+        if let Some(tail) = self.tail {
+            return [&self.buffer[..], &std::mem::take(tail)[..]].concat().into();
+        }
         // A buffer that once held something larger would keep that much memory alive, and whoever
         // keeps messages counts their lengths.
         let mostly_empty = self.buffer.capacity() / 2 > self.buffer.len();
@@ -47,6 +88,92 @@ impl<'a> Frame<'a> {
             // The receiver's next message finds this memory again if it has come free by then.
             self.buffer.split().freeze()
         }
+    }
+}
+
+/// A received message that is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    head: Bytes,
+    /// Boxed, for few messages have one and all are moved about.
+    tail: Option<Box<Bytes>>,
+}
+
+impl Kept {
+    /// The message; without its body if that was handed over.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The body, if it was handed over.
+    #[must_use]
+    pub fn tail(&self) -> Option<&Bytes> {
+        self.tail.as_deref()
+    }
+
+    /// The message, read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Envelope::parse`] and [`Envelope::with_body`].
+    #[inline]
+    pub fn envelope(&self) -> Result<Envelope<'_>, PeerFault> {
+        let envelope = Envelope::parse(&self.head)?;
+        match self.tail() {
+            None => Ok(envelope),
+            Some(tail) => envelope.with_body(tail),
+        }
+    }
+
+    /// Bytes of the message, with a body that was handed over.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.tail().map_or(0, Bytes::len)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The body, which begins at `offset` of the message.
+    ///
+    /// # Panics
+    ///
+    /// If the message is shorter than `offset`; that is a bug in the caller.
+    #[must_use]
+    pub fn into_body(mut self, offset: usize) -> Bytes {
+        match self.tail {
+            Some(tail) => *tail,
+            None => self.head.split_off(offset),
+        }
+    }
+
+    /// The body, which begins at `offset` of the message.
+    pub(crate) fn body(&self, offset: usize) -> &[u8] {
+        match self.tail() {
+            None => &self.head[offset..],
+            Some(tail) => tail,
+        }
+    }
+
+    /// What the body lies in.
+    pub(crate) fn owner(&self) -> &Bytes {
+        self.tail().unwrap_or(&self.head)
+    }
+}
+
+impl From<Bytes> for Kept {
+    fn from(head: Bytes) -> Self {
+        Self { head, tail: None }
+    }
+}
+
+impl From<Vec<u8>> for Kept {
+    fn from(head: Vec<u8>) -> Self {
+        Bytes::from(head).into()
     }
 }
 
@@ -330,6 +457,19 @@ mod tests {
         let mut large = BytesMut::from(&vec![7; TAKE_COPIES_UP_TO + 1][..]);
         assert_eq!(Frame::new(&mut large).take().len(), TAKE_COPIES_UP_TO + 1);
         assert!(large.is_empty());
+    }
+
+    #[test]
+    fn a_body_that_was_handed_over_is_kept_without_a_copy() {
+        let pages = Bytes::from(vec![7; 100]);
+        let (mut head, mut tail) = (BytesMut::from(&b"abc"[..]), pages.clone());
+        let frame = Frame::with_tail(&mut head, &mut tail);
+        assert_eq!((frame.bytes(), frame.tail()), (&b"abc"[..], Some(&pages)));
+        let kept = frame.keep();
+        assert_eq!((kept.bytes(), kept.len()), (&b"abc"[..], 103));
+        assert_eq!(kept.into_body(3).as_ptr(), pages.as_ptr());
+        let mut tail = pages.clone();
+        assert_eq!(Frame::with_tail(&mut head, &mut tail).take()[..4], b"abc\x07"[..]);
     }
 
     #[test]

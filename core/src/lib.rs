@@ -28,4 +28,4 @@ pub use error::{
 };
 pub use frame::{Frame, FrameWriter};
 pub use limits::Limits;
-pub use transport::{Halves, PeerIdentity, Transport};
+pub use transport::{Halves, Pages, PeerIdentity, Transport};

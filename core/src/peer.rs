@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::codec::AnyCodec;
+use crate::command::RawBody;
 use crate::envelope::{BodyKind, Head, Kind};
 use crate::error::{EncodeError, LinkError, SendError};
 use crate::frame::FrameWriter;
 use crate::limits::check_event_name;
-use crate::transport::PeerIdentity;
+use crate::transport::{Pages, PeerIdentity};
 
 /// Writes a message's body into its frame.
 pub type Fill<'f> = &'f mut dyn FnMut(&mut FrameWriter<'_>) -> Result<(), EncodeError>;
@@ -35,8 +36,8 @@ pub struct Later {
     pub id: u64,
     /// The code, if it is an error.
     pub name: &'static str,
-    /// The body's bytes.
-    pub body: Vec<u8>,
+    /// The body.
+    pub body: RawBody<'static>,
 }
 
 /// Where the messages of one connection leave.
@@ -53,6 +54,22 @@ pub trait Port: Send + Sync {
         fill: Fill<'_>,
         patience: Patience,
     ) -> Result<(), SendError>;
+
+    /// Sends one message whose body is `pages`, handed over where the transport can do that.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    fn send_pages(
+        &self,
+        head: &Head<'_>,
+        pages: &dyn Pages,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        let fill: Fill<'_> =
+            &mut |out| out.put(pages.bytes()).map_err(|e| EncodeError::new("raw", e));
+        self.send(head, pages.bytes().len(), fill, patience)
+    }
 
     /// Sends an answer without blocking this thread; ends the connection if there is no room for it
     /// in time.
@@ -160,12 +177,16 @@ impl Peer {
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    pub fn emit_raw(&self, event: &str, payload: &[u8]) -> Result<(), SendError> {
+    pub fn emit_raw<'b>(
+        &self,
+        event: &str,
+        payload: impl Into<RawBody<'b>>,
+    ) -> Result<(), SendError> {
         if !self.0.port.peer_listens(event) {
             return Ok(check_event_name(event)?);
         }
         let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: event };
-        send_bytes(&*self.0.port, &head, payload, Patience::SendTimeout)
+        send_body(&*self.0.port, &head, &payload.into(), Patience::SendTimeout)
     }
 
     /// Ends the connection with this peer.
@@ -207,6 +228,23 @@ pub fn send_bytes(
 ) -> Result<(), SendError> {
     let fill: Fill<'_> = &mut |out| out.put(body).map_err(|e| EncodeError::new("raw", e));
     port.send(head, body.len(), fill, patience)
+}
+
+/// Sends a message with a raw body, or one that is encoded already.
+///
+/// # Errors
+///
+/// As [`Port::send`].
+pub fn send_body(
+    port: &dyn Port,
+    head: &Head<'_>,
+    body: &RawBody<'_>,
+    patience: Patience,
+) -> Result<(), SendError> {
+    match body {
+        RawBody::Pages(pages) => port.send_pages(head, &**pages, patience),
+        RawBody::Bytes(_) | RawBody::Borrowed(_) => send_bytes(port, head, body.bytes(), patience),
+    }
 }
 
 impl fmt::Debug for Peer {

@@ -8,6 +8,7 @@
 //! Waiting is split from reading, so that a thread can sleep without holding the receiver: take a
 //! [`Ticket`] with `arm`, let go of the half, then [`Signal::wait`].
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -105,6 +106,13 @@ pub struct WaitFor {
     pub timeout: Option<Duration>,
 }
 
+/// A body that a transport may hand over as the pages it lies in, instead of copying it: something
+/// that both the transport and the user know, and nobody between them.
+pub trait Pages: Any + fmt::Debug + Send + Sync {
+    /// The body's bytes, for a transport that must copy them.
+    fn bytes(&self) -> &[u8];
+}
+
 /// The outgoing half. One message at a time.
 pub trait Sender: Send {
     /// Room for one frame, at least `min_len` bytes unless `min_len` is more than the largest
@@ -162,6 +170,19 @@ pub trait Sender: Send {
     /// [`SendError::Full`] when there is no room for saying so: wait, then call again.
     fn abandon(&mut self) -> Result<(), SendError> {
         Ok(())
+    }
+
+    /// Sends one message whose body is handed over: `head`, what stands before the body, not empty,
+    /// and the body's pages. False if that cannot be: the transport does not know such pages, or the
+    /// system has no means left. Then nothing has gone, and the bytes must be sent like any others.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when there is no room, or the peer has not yet taken what was handed over
+    /// last: wait, then call again. [`SendError::TooLarge`], [`SendError::Link`].
+    fn hand_over(&mut self, head: &[u8], body: &dyn Pages) -> Result<bool, SendError> {
+        let _ = (head, body);
+        Ok(false)
     }
 
     /// Whether a message of `len` bytes would go out whole now. A transport that does not know says

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use tramline::{Capabilities, Clients, Limits, Peer, Raw, Server, State, command, commands};
+use tramline::{
+    Capabilities, Clients, Limits, Peer, Raw, SealedBlob, Server, State, command, commands,
+};
 
 use crate::codec::Marked;
 use crate::gate::Gates;
@@ -107,6 +109,64 @@ fn raw_result(len: usize) -> Raw {
 #[command]
 fn raw_length(body: Raw) -> usize {
     body.0.len()
+}
+
+/// Whether these bytes are a mapped memory file, which is what a body is that was handed over.
+#[must_use]
+pub fn lies_in_a_memory_file(bytes: &[u8]) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let at = bytes.as_ptr().addr();
+    maps.lines().filter(|line| line.contains("/memfd:")).any(|line| {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        range.is_some_and(|(start, end)| {
+            let number = |text| usize::from_str_radix(text, 16).unwrap_or(0);
+            (number(start)..number(end)).contains(&at)
+        })
+    })
+}
+
+/// Whether the body was handed over, and the sum of its bytes.
+fn in_pages(body: &Raw) -> (bool, u64) {
+    (lies_in_a_memory_file(&body.0), body.0.iter().map(|byte| u64::from(*byte)).sum())
+}
+
+#[command]
+fn lies_in_pages(body: Raw) -> (bool, u64) {
+    in_pages(&body)
+}
+
+#[command(inline)]
+fn lies_in_pages_inline(body: Raw) -> (bool, u64) {
+    in_pages(&body)
+}
+
+#[command]
+async fn lies_in_pages_async(body: Raw) -> (bool, u64) {
+    in_pages(&body)
+}
+
+fn make_sealed(len: usize, fill: u8) -> Result<SealedBlob, String> {
+    SealedBlob::write_with(len, |bytes| bytes.fill(fill)).map_err(|e| e.to_string())
+}
+
+#[command]
+fn sealed(len: usize, fill: u8) -> Result<SealedBlob, String> {
+    make_sealed(len, fill)
+}
+
+#[command(inline)]
+fn sealed_inline(len: usize, fill: u8) -> Result<SealedBlob, String> {
+    make_sealed(len, fill)
+}
+
+#[command]
+async fn sealed_async(len: usize, fill: u8) -> Result<SealedBlob, String> {
+    make_sealed(len, fill)
+}
+
+#[command]
+fn emit_sealed(event: String, len: usize, peer: Peer) -> Result<(), String> {
+    peer.emit_raw(&event, &make_sealed(len, 9)?).map_err(|e| e.to_string())
 }
 
 #[command(inline)]
@@ -275,6 +335,13 @@ fn capabilities() -> Capabilities {
         "raw_result",
         "raw_length",
         "echo_raw",
+        "lies_in_pages",
+        "lies_in_pages_inline",
+        "lies_in_pages_async",
+        "sealed",
+        "sealed_inline",
+        "sealed_async",
+        "emit_sealed",
         "echo",
         "echo_text",
         "sum_bytes",
@@ -325,6 +392,13 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             raw_result,
             raw_length,
             echo_raw,
+            lies_in_pages,
+            lies_in_pages_inline,
+            lies_in_pages_async,
+            sealed,
+            sealed_inline,
+            sealed_async,
+            emit_sealed,
             echo,
             echo_text,
             sum_bytes,
@@ -362,6 +436,9 @@ pub fn serve(server: Server, limits: Limits) -> Server {
         })
         .listen("blocking", move |event| {
             listener_gates.enter(event.payload().unwrap_or("unnamed"));
+        })
+        .listen("raw", |event| {
+            let _ = event.peer().emit("down", &in_pages(&Raw(event.to_bytes())));
         })
         .listen("echo", |event| {
             if let Ok(number) = event.payload::<u64>() {

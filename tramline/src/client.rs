@@ -5,11 +5,10 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use serde::Serialize;
 use tramline_core::answer::FromAnswer;
 use tramline_core::codec::AnyCodec;
-use tramline_core::command::{Commands, Raw, Reply};
+use tramline_core::command::{Commands, RawBody, Reply};
 use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::events::{Event, ListenerId, Listeners};
 use tramline_core::gate::Capabilities;
@@ -100,7 +99,7 @@ impl Client {
     /// Calls a command. `args` is a struct, a map or `json!({..})` with the arguments by name; `()`
     /// for none.
     ///
-    /// The result's type decides how the answer is read: anything deserialisable, or [`Raw`] for a
+    /// The result's type decides how the answer is read: anything deserialisable, or [`Raw`](crate::Raw) for a
     /// command that returns raw bytes.
     ///
     /// # Errors
@@ -143,17 +142,47 @@ impl Client {
         Invoke::new(self, command, args)
     }
 
-    /// Calls a command whose argument is raw bytes.
+    /// Calls a command whose argument is raw bytes, borrowed or owned, or a
+    /// [`SealedBlob`](crate::SealedBlob): that crosses shared memory without a copy, and other
+    /// transports like any bytes.
     ///
     /// # Errors
     ///
     /// As [`invoke`](Self::invoke).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::{Capabilities, Client, Raw, SealedBlob, Server, command, commands};
+    ///
+    /// #[command]
+    /// fn longest_run(image: Raw) -> usize {
+    ///     // Over shared memory these are the caller's own pages.
+    ///     image.0.chunk_by(|a, b| a == b).map(<[u8]>::len).max().unwrap_or(0)
+    /// }
+    ///
+    /// #[command]
+    /// fn white(len: usize) -> Result<SealedBlob, String> {
+    ///     SealedBlob::write_with(len, |pixels| pixels.fill(255)).map_err(|e| e.to_string())
+    /// }
+    ///
+    /// let server = Server::new().commands(commands![longest_run, white]);
+    /// let server = server.allow(Capabilities::all()).start("mem:blob-doc")?;
+    /// let client = Client::connect("mem:blob-doc").wait()?;
+    /// let image: Raw = client.invoke("white", tramline::json!({ "len": 10_000 })).wait()?;
+    /// assert_eq!(image.0.len(), 10_000);
+    /// let blob = SealedBlob::from_bytes(&image.0)?;
+    /// let run: usize = client.invoke_raw("longest_run", &blob).wait()?;
+    /// assert_eq!(run, 10_000);
+    /// # server.stop();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn invoke_raw<'a, T: FromAnswer>(
         &'a self,
         command: &'a str,
-        body: impl Into<Bytes>,
-    ) -> Invoke<'a, T, Raw> {
-        Invoke::new(self, command, Raw(body.into()))
+        body: impl Into<RawBody<'a>>,
+    ) -> Invoke<'a, T, RawBody<'a>> {
+        Invoke::new(self, command, body.into())
     }
 
     /// Emits an event to the server. Nothing crosses if it does not listen.
@@ -210,12 +239,17 @@ impl Client {
         }
     }
 
-    /// Emits an event whose payload is bytes as they are, in no codec.
+    /// Emits an event whose payload is bytes as they are, in no codec, or a
+    /// [`SealedBlob`](crate::SealedBlob).
     ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    pub fn emit_raw(&self, event: &str, payload: &[u8]) -> Result<(), SendError> {
+    pub fn emit_raw<'b>(
+        &self,
+        event: &str,
+        payload: impl Into<RawBody<'b>>,
+    ) -> Result<(), SendError> {
         self.0.peer.emit_raw(event, payload)
     }
 
@@ -434,6 +468,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
                 body: BodyKind::Empty,
                 body_len: 0,
                 fill: &mut |_| Ok(()),
+                pages: None,
             },
             None,
             |_| Ok(()),

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use tramline_core::answer::{Answer, FromAnswer};
 use tramline_core::codec::AnyCodec;
-use tramline_core::command::Reply;
+use tramline_core::command::{RawBody, Reply};
 use tramline_core::envelope::{Head, Kind};
-use tramline_core::peer::{Patience, send_bytes};
+use tramline_core::peer::{Patience, send_body};
 use tramline_core::{DecodeError, InvokeError, SendError};
 
 use crate::client::Client;
@@ -84,6 +84,7 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
                 name: self.command,
                 body: A::BODY,
                 body_len: args.len_hint(),
+                pages: args.pages(),
                 fill: &mut |out| args.encode(codec, out),
             },
             self.timeout,
@@ -132,12 +133,15 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
         match sent {
             Ok(()) => Ok(pending),
             Err(SendError::Full) => {
-                let bytes = encode_body(codec, &self.args)?;
+                let body = match self.args.pages() {
+                    Some(pages) => RawBody::Pages(pages),
+                    None => encode_body(codec, &self.args)?.into(),
+                };
                 let (kind, command) = (self.kind, Box::<str>::from(self.command));
                 let link = Arc::clone(link);
                 let sending = blocking::unblock(move || {
                     let head = Head { kind, body: A::BODY, id, name: &command };
-                    send_bytes(&*link, &head, &bytes, Patience::SendTimeout)
+                    send_body(&*link, &head, &body, Patience::SendTimeout)
                 });
                 pending.sending = Some(Box::pin(sending));
                 Ok(pending)
@@ -212,8 +216,8 @@ impl<T: FromAnswer> Future for Pending<T> {
         };
         self.done = true;
         let answer = match ended {
-            Ended::Answer(bytes) => {
-                Answer::from_bytes(bytes, self.link.codec()).map_err(InvokeError::OutcomeUnknown)?
+            Ended::Answer(kept) => {
+                Answer::from_kept(kept, self.link.codec()).map_err(InvokeError::OutcomeUnknown)?
             }
             Ended::Link(error) => return Poll::Ready(Err(InvokeError::OutcomeUnknown(error))),
             Ended::Deadline => {

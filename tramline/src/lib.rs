@@ -25,7 +25,7 @@ pub use serde_json::json;
 pub use tramline_compat_json as compat_json;
 pub use tramline_core::answer::{Answer, FromAnswer};
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
-pub use tramline_core::command::{Call, CommandArg, CommandFuture, Commands, Raw};
+pub use tramline_core::command::{Call, CommandArg, CommandFuture, Commands, Raw, RawBody};
 pub use tramline_core::envelope::BodyKind;
 pub use tramline_core::events::{Event, ListenerId};
 pub use tramline_core::gate::Capabilities;
@@ -37,7 +37,7 @@ pub use tramline_core::{
     HandlerFailure, InvokeError, Limits, LinkError, PeerFault, PeerIdentity, Rejection, SendError,
 };
 pub use tramline_macros::{command, commands};
-pub use tramline_transport_shm::set_mapped_limit;
+pub use tramline_transport_shm::{BlobBuilder, SealedBlob, set_mapped_limit};
 
 pub use crate::client::{Client, Connect, Listen};
 pub use crate::clients::Clients;

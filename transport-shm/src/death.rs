@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::event::epoll;
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use tramline_core::PeerFault;
 
+use crate::control::Pending;
 use crate::link::Link;
 
 /// What tells that the peer is gone.
@@ -63,7 +63,9 @@ pub(crate) fn watch(link: &Arc<Link>) -> io::Result<WatchId> {
         links.1.insert(id, Arc::downgrade(link));
         id
     };
-    let wanted = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
+    // Edge-triggered: a descriptor stays in the socket until the link's reader takes it, and must not
+    // keep this thread awake meanwhile. Each arrival is an edge of its own.
+    let wanted = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
     if let Err(error) =
         epoll::add(&watcher.epoll, link.lifeline(), epoll::EventData::new_u64(id), wanted)
     {
@@ -129,16 +131,14 @@ impl Watcher {
             link.hung_up();
             return;
         }
-        let mut byte = [0_u8; 1];
-        match rustix::net::recv(link.lifeline(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-            Err(Errno::INTR) => {}
-            // Nothing to read although something came: an urgent byte (`MSG_OOB`), which stays. To
-            // look again would never sleep.
-            Ok((1.., _)) | Err(Errno::AGAIN) => {
+        match link.look_at_socket() {
+            // Taken meanwhile, or waiting for its record: the reader's.
+            Pending::Nothing | Pending::Ticket => {}
+            Pending::Garbage => {
                 self.stop(&link);
                 link.fault(PeerFault::new("control socket", "unexpected bytes"));
             }
-            Ok((0, _)) | Err(_) => {
+            Pending::End => {
                 self.stop(&link);
                 link.hung_up();
             }

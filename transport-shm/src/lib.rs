@@ -8,6 +8,10 @@
 //!
 //! The bytes are in `docs/WIRE-FORMAT.md`, the soundness argument in `docs/SAFETY.md`.
 
+mod blob;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+mod control;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod counters;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod death;
@@ -34,6 +38,9 @@ mod segment;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod sync;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+#[cfg(feature = "trusted-in-place")]
+mod trusted;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod wake;
 
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
@@ -47,9 +54,14 @@ pub use inspect::{SegmentReport, inspect};
 pub use link::ShmTransport;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 pub use probe::Probe;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+pub use segment::{BlobBuilder, SealedBlob};
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+#[cfg(feature = "trusted-in-place")]
+pub use trusted::{TrustedParts, TrustedReader};
 
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
-pub use absent::ShmTransport;
+pub use absent::{BlobBuilder, SealedBlob, ShmTransport};
 
 /// How a handshake ended.
 #[cfg(unix)]

@@ -1,14 +1,20 @@
 //! One open connection: the ring halves, what both share, and how the link ends.
 
+use std::any::Any;
 use std::fmt;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, OnceLock};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use rustix::io::Errno;
 use rustix::net::Shutdown;
 use tramline_core::transport::{Receiver, Sender, Signal, Ticket, WaitFor, WaitMode};
-use tramline_core::{Frame, Halves, LinkError, PeerFault, PeerIdentity, SendError, Transport};
+use tramline_core::{
+    Frame, Halves, LinkError, Pages, PeerFault, PeerIdentity, SendError, Transport,
+};
 
+use crate::control::{self, Pending};
 use crate::counters::LinkCounters;
 use crate::death::{self, Lifeline};
 use crate::layout;
@@ -18,6 +24,7 @@ use crate::ring::consumer::{Consumer, Polled};
 use crate::ring::memory::{OwnMap, OwnRingMap, OwnWords, PeerMap};
 use crate::ring::producer::Producer;
 use crate::ring::record::Kind;
+use crate::segment::{self, Refused, Sealed};
 use crate::sync::{AtomicU32, Ordering};
 use crate::wake::budget::Budget;
 use crate::wake::futex::{self, Watch};
@@ -32,6 +39,9 @@ pub(crate) struct Link {
     own: OwnMap,
     peer: PeerMap,
     lifeline: Lifeline,
+    /// Held while a descriptor is taken out of the socket, and while the watcher looks into it: it
+    /// sees one or none, never one that is just leaving.
+    taking: Mutex<()>,
     over: AtomicU32,
     kicks: AtomicU32,
     fault: OnceLock<PeerFault>,
@@ -42,6 +52,42 @@ impl Link {
     /// What tells that the peer is gone.
     pub(crate) fn lifeline(&self) -> &Lifeline {
         &self.lifeline
+    }
+
+    /// The control socket, unless the peers met by name.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match &self.lifeline {
+            Lifeline::Socket(socket) => Some(socket.as_fd()),
+            #[cfg(feature = "named")]
+            Lifeline::Process(_) => None,
+        }
+    }
+
+    /// What lies in the control socket: for the watcher.
+    pub(crate) fn look_at_socket(&self) -> Pending {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.socket().map_or(Pending::Nothing, control::look)
+    }
+
+    /// The body with this ticket, checked and mapped.
+    fn take_blob(&self, len: usize, ticket: u64) -> Result<Bytes, LinkError> {
+        let taken = {
+            let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+            let none = Err(Refused::Unfit("a descriptor cannot come without a socket"));
+            self.socket().map_or(none, |socket| control::take(socket, ticket))
+        };
+        taken.and_then(|file| segment::accept_blob(&file, len)).map_err(|refused| match refused {
+            Refused::Unfit(why) => self.fault(PeerFault::new("blob", why)),
+            Refused::Limit => {
+                self.close();
+                LinkError::os("mmap", &std::io::ErrorKind::OutOfMemory.into())
+            }
+            // Not the peer's doing, but the message is lost, and nothing may follow it.
+            Refused::Os(step, error) => {
+                self.close();
+                LinkError::os(step, &error)
+            }
+        })
     }
 
     /// Stores our probe word.
@@ -237,6 +283,7 @@ impl ShmTransport {
             own: own.clone(),
             peer: peer.clone(),
             lifeline,
+            taking: Mutex::new(()),
             over: AtomicU32::new(0),
             kicks: AtomicU32::new(0),
             fault: OnceLock::new(),
@@ -271,25 +318,36 @@ impl ShmTransport {
 
 impl Transport for ShmTransport {
     fn into_halves(self: Box<Self>) -> Halves {
-        let cpus = self.cpus;
+        let (peer, sender, receiver, signal) = self.into_parts();
         Halves {
             transport: "shm",
-            peer: self.identity,
-            sender: Box::new(ShmSender {
-                may_spin: cpus > 1,
-                spins: cpus > 1,
-                producer: self.producer,
-                link: Arc::clone(&self.link),
-                max_message_len: self.max_message_len,
-            }),
-            receiver: Box::new(ShmReceiver {
-                consumer: self.consumer,
-                link: Arc::clone(&self.link),
-                budget: Budget::new(cpus),
-                parked: None,
-            }),
-            signal: Box::new(ShmSignal { link: self.link }),
+            peer,
+            sender: Box::new(sender),
+            receiver: Box::new(receiver),
+            signal: Box::new(signal),
         }
+    }
+}
+
+impl ShmTransport {
+    /// What different threads use.
+    pub(crate) fn into_parts(self) -> (PeerIdentity, ShmSender, ShmReceiver, ShmSignal) {
+        let cpus = self.cpus;
+        let sender = ShmSender {
+            may_spin: cpus > 1,
+            spins: cpus > 1,
+            producer: self.producer,
+            link: Arc::clone(&self.link),
+            max_message_len: self.max_message_len,
+        };
+        let receiver = ShmReceiver {
+            consumer: self.consumer,
+            link: Arc::clone(&self.link),
+            tail: Bytes::new(),
+            budget: Budget::new(cpus),
+            parked: None,
+        };
+        (self.identity, sender, receiver, ShmSignal { link: self.link })
     }
 }
 
@@ -297,7 +355,7 @@ impl Transport for ShmTransport {
 /// by then, and waking costs as much.
 const ROOM_SPIN: Duration = Duration::from_micros(20);
 
-struct ShmSender {
+pub(crate) struct ShmSender {
     /// There is a CPU for each side.
     may_spin: bool,
     spins: bool,
@@ -361,6 +419,41 @@ impl Sender for ShmSender {
             Ok(false) => Err(SendError::Full),
             Err(fault) => Err(self.fault(fault)),
         }
+    }
+
+    fn hand_over(&mut self, head: &[u8], body: &dyn Pages) -> Result<bool, SendError> {
+        self.check()?;
+        let Some(sealed) = (body as &dyn Any).downcast_ref::<Sealed>() else { return Ok(false) };
+        let Some(socket) = self.link.socket() else { return Ok(false) };
+        let body_len = body.bytes().len();
+        let len = head.len().saturating_add(body_len);
+        if len > self.max_message_len {
+            return Err(SendError::TooLarge { len, max: self.max_message_len });
+        }
+        if head.is_empty() || body_len == 0 || head.len() > self.producer.max_blob_head() {
+            return Ok(false);
+        }
+        let ticket = match self.producer.claim_blob(head.len()) {
+            Ok(Some(ticket)) => ticket,
+            Ok(None) => return Err(SendError::Full),
+            Err(fault) => return Err(self.fault(fault)),
+        };
+        match control::send(socket, ticket, sealed.file()) {
+            Ok(()) => {}
+            // It said that it had taken the last one.
+            Err(Errno::AGAIN) => {
+                return Err(self.fault(PeerFault::new("control socket", "full of what we sent")));
+            }
+            Err(Errno::PIPE | Errno::CONNRESET) => {
+                self.link.hung_up();
+                self.check()?;
+                return Err(SendError::Link(LinkError::PeerDied));
+            }
+            // Too many descriptors on their way, no memory: nothing has gone, so the bytes can.
+            Err(_) => return Ok(false),
+        }
+        self.producer.commit_blob(head, body_len);
+        Ok(true)
     }
 
     fn abandon(&mut self) -> Result<(), SendError> {
@@ -434,9 +527,11 @@ impl Sender for ShmSender {
     }
 }
 
-struct ShmReceiver {
+pub(crate) struct ShmReceiver {
     consumer: ShmConsumer,
     link: Arc<Link>,
+    /// The body of the last message, if it was handed over and not taken from the frame.
+    tail: Bytes,
     budget: Budget,
     /// When the current sleep was announced.
     parked: Option<Instant>,
@@ -452,23 +547,89 @@ const POLLS_PER_CLOCK: u32 = 32;
 /// sides pinned to one CPU after they had met on two: 70 to 220 us a call without, 5 to 13 us with.
 const YIELD_EVERY: Duration = Duration::from_micros(2);
 
-impl Receiver for ShmReceiver {
-    fn poll(&mut self) -> Result<Option<Frame<'_>>, LinkError> {
-        // Read before the ring: what was committed before the end is then still seen below.
+impl ShmReceiver {
+    #[cold]
+    fn take_blob(&mut self) -> Result<Frame<'_>, LinkError> {
+        let (len, ticket) = self.consumer.blob();
+        self.tail = self.link.take_blob(len, ticket)?;
+        self.consumer.blob_taken();
+        Ok(Frame::with_tail(self.consumer.message(), &mut self.tail))
+    }
+}
+
+/// What was found by a look that may read in place.
+#[cfg(feature = "trusted-in-place")]
+pub(crate) enum InPlace<'a, R> {
+    /// A message, read where it lies.
+    Read(R),
+    /// A message that had to be put together.
+    Copied(Frame<'a>),
+    /// None.
+    Nothing,
+}
+
+#[cfg(feature = "trusted-in-place")]
+impl ShmReceiver {
+    /// As [`Receiver::poll`]; a message of one record is shown to `read` where it lies. `read` is
+    /// left in its place if nothing was shown to it.
+    ///
+    /// # Safety
+    ///
+    /// As [`Consumer::poll_in_place`].
+    pub(crate) unsafe fn poll_in_place<R>(
+        &mut self,
+        read: &mut Option<impl FnOnce(&[u8]) -> R>,
+    ) -> Result<InPlace<'_, R>, LinkError> {
+        use crate::ring::in_place::InPlace as Found;
+        let flags = self.flags_to_poll()?;
+        // SAFETY: the caller's promise is the one that is asked for.
+        let polled = match unsafe { self.consumer.poll_in_place(read) } {
+            Ok(Found::Read(result)) => return Ok(InPlace::Read(result)),
+            Ok(Found::Other(polled)) => Ok(polled),
+            Err(fault) => Err(fault),
+        };
+        Ok(self.polled(polled, flags)?.map_or(InPlace::Nothing, InPlace::Copied))
+    }
+}
+
+impl ShmReceiver {
+    /// Why the link is over, if it is over from this side; else the bits to judge an empty ring by.
+    #[inline]
+    fn flags_to_poll(&self) -> Result<u32, LinkError> {
         let flags = self.link.flags();
         if flags != 0
             && let Some(end) = self.link.ended_here(flags)
         {
             return Err(end);
         }
-        match self.consumer.poll() {
+        Ok(flags)
+    }
+
+    /// What a look at the ring means for the link.
+    #[inline]
+    fn polled(
+        &mut self,
+        polled: Result<Polled, PeerFault>,
+        flags: u32,
+    ) -> Result<Option<Frame<'_>>, LinkError> {
+        match polled {
             Ok(Polled::Message) => {}
+            Ok(Polled::Blob) => return self.take_blob().map(Some),
             Ok(Polled::Closed) => return Err(LinkError::Closed),
             Ok(Polled::Nothing) if flags == 0 || self.consumer.has_news() => return Ok(None),
             Ok(Polled::Nothing) => return self.link.ended(flags).map_or(Ok(None), Err),
             Err(fault) => return Err(self.link.fault(fault)),
         }
         Ok(Some(Frame::new(self.consumer.message())))
+    }
+}
+
+impl Receiver for ShmReceiver {
+    fn poll(&mut self) -> Result<Option<Frame<'_>>, LinkError> {
+        // Read before the ring: what was committed before the end is then still seen below.
+        let flags = self.flags_to_poll()?;
+        let polled = self.consumer.poll();
+        self.polled(polled, flags)
     }
 
     fn spin(&mut self) -> bool {
@@ -517,6 +678,8 @@ impl Receiver for ShmReceiver {
             return None;
         }
         self.parked.get_or_insert_with(Instant::now);
+        // Pages that nobody has kept go back before a sleep.
+        self.tail = Bytes::new();
         Some(Ticket(bell))
     }
 
@@ -528,7 +691,7 @@ impl Receiver for ShmReceiver {
     }
 }
 
-struct ShmSignal {
+pub(crate) struct ShmSignal {
     link: Arc<Link>,
 }
 

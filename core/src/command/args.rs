@@ -96,7 +96,7 @@ impl<'a> CommandArg<'a> for Raw {
 
     fn from_call(call: Call<'a>, name: &str) -> Result<Self, String> {
         if call.body_kind() == BodyKind::Raw {
-            Ok(Self(bytes::Bytes::copy_from_slice(call.body())))
+            Ok(Self(call.to_body()))
         } else {
             Err(format!(
                 "command {} expected raw bytes for key {name} but the IPC call used a structured \

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::args::{ArgSource, Args, BytesArg, CommandArg, TextArg};
-pub use self::reply::{Outcome, Raw, Reply, ViaResult, ViaValue};
+pub use self::reply::{Outcome, Raw, RawBody, Reply, ViaResult, ViaValue};
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Head, Kind};
 use crate::error::{EncodeError, Rejection, SendError, codes};
-use crate::frame::{FrameWriter, Written};
+use crate::frame::{FrameWriter, Kept, Written};
 use crate::peer::{Later, Patience, Peer};
 use crate::state::States;
+use crate::transport::Pages;
 
 /// A registered function.
 pub trait Command: 'static {
@@ -65,6 +66,8 @@ pub struct Call<'a> {
     command: &'a str,
     body_kind: BodyKind,
     body: &'a [u8],
+    /// What the body lies in, if it may be kept without a copy.
+    owner: Option<&'a Bytes>,
     peer: &'a Peer,
     states: &'a States,
     patience: Patience,
@@ -82,7 +85,14 @@ impl<'a> Call<'a> {
         states: &'a States,
     ) -> Self {
         let patience = Patience::SendTimeout;
-        Self { id, command, body_kind, body, peer, states, patience }
+        Self { id, command, body_kind, body, owner: None, peer, states, patience }
+    }
+
+    /// The same call, whose body is all of `owner` and may be kept without a copy.
+    #[must_use]
+    pub fn owned_by(mut self, owner: &'a Bytes) -> Self {
+        (self.body, self.owner) = (owner, Some(owner));
+        self
     }
 
     /// The same call, answered without ever blocking the thread that answers.
@@ -114,6 +124,16 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.body
+    }
+
+    /// The body's bytes, to keep: without a copy if they were handed over, or if the command runs
+    /// on another thread.
+    #[must_use]
+    pub fn to_body(&self) -> Bytes {
+        match self.owner {
+            Some(owner) => owner.slice_ref(self.body),
+            None => Bytes::copy_from_slice(self.body),
+        }
     }
 
     /// Who calls.
@@ -162,8 +182,24 @@ impl<'a> Call<'a> {
 
     fn answer_as<R: Reply + ?Sized>(&self, kind: Kind, name: &'static str, value: &R) {
         let head = Head { kind, body: R::BODY, id: self.id, name };
+        if let Some(pages) = value.pages() {
+            return self.send_pages(&head, name, pages);
+        }
         let codec = self.peer.codec();
         self.send(&head, name, value.len_hint(), &mut |out| value.encode(codec, out));
+    }
+
+    #[cold]
+    fn send_pages(&self, head: &Head<'_>, code: &'static str, pages: Arc<dyn Pages>) {
+        let port = self.peer.port();
+        match port.send_pages(head, &*pages, self.patience) {
+            Err(SendError::Full) if self.patience == Patience::None => {
+                let Head { kind, body: body_kind, id, .. } = *head;
+                let body = RawBody::Pages(pages);
+                port.send_later(Later { kind, body_kind, id, name: code, body });
+            }
+            sent => self.after_send(sent),
+        }
     }
 
     fn send(
@@ -175,6 +211,26 @@ impl<'a> Call<'a> {
     ) {
         let port = self.peer.port();
         match port.send(head, body_len, fill, self.patience) {
+            Err(SendError::Full) if self.patience == Patience::None => {
+                let mut out = FrameWriter::new(&mut [], usize::MAX);
+                // It was encoded a moment ago, or is as good as.
+                if fill(&mut out).is_ok() {
+                    let body = match out.finish() {
+                        Written::InPlace { .. } => Vec::new(),
+                        Written::Spilled { bytes } => bytes,
+                    };
+                    let Head { kind, body: body_kind, id, .. } = *head;
+                    let body = body.into();
+                    port.send_later(Later { kind, body_kind, id, name: code, body });
+                }
+            }
+            sent => self.after_send(sent),
+        }
+    }
+
+    /// What follows from an answer that has gone, or will not.
+    fn after_send(&self, sent: Result<(), SendError>) {
+        match sent {
             // A link that is over has told the caller already.
             Ok(()) | Err(SendError::Link(_)) => {}
             Err(SendError::Encode(e)) => {
@@ -189,20 +245,8 @@ impl<'a> Call<'a> {
                     &format!("result of command `{}`: {e}", self.command),
                 );
             }
-            Err(SendError::Full) if self.patience == Patience::None => {
-                let mut out = FrameWriter::new(&mut [], usize::MAX);
-                // It was encoded a moment ago, or is as good as.
-                if fill(&mut out).is_ok() {
-                    let body = match out.finish() {
-                        Written::InPlace { .. } => Vec::new(),
-                        Written::Spilled { bytes } => bytes,
-                    };
-                    let Head { kind, body: body_kind, id, .. } = *head;
-                    port.send_later(Later { kind, body_kind, id, name: code, body });
-                }
-            }
             // An answer cannot be dropped: the caller would wait for ever.
-            Err(_) => port.close_stalled(),
+            Err(_) => self.peer.port().close_stalled(),
         }
     }
 }
@@ -211,7 +255,7 @@ impl<'a> Call<'a> {
 #[derive(Debug)]
 pub struct OwnedCall {
     id: u64,
-    frame: Bytes,
+    frame: Kept,
     name_end: usize,
     body_kind: BodyKind,
     peer: Peer,
@@ -223,7 +267,7 @@ impl OwnedCall {
     /// A call from its frame, which must be a request that
     /// [`Envelope::parse`](crate::envelope::Envelope::parse) has read.
     #[must_use]
-    pub fn new(head: &Head<'_>, frame: Bytes, peer: Peer, states: Arc<States>) -> Self {
+    pub fn new(head: &Head<'_>, frame: Kept, peer: Peer, states: Arc<States>) -> Self {
         Self {
             id: head.id,
             frame,
@@ -238,12 +282,13 @@ impl OwnedCall {
     /// The call, borrowed.
     #[must_use]
     pub fn view(&self) -> Call<'_> {
-        let name = &self.frame[crate::envelope::HEADER_LEN..self.name_end];
+        let name = &self.frame.bytes()[crate::envelope::HEADER_LEN..self.name_end];
         Call {
             id: self.id,
             command: std::str::from_utf8(name).unwrap_or_default(),
             body_kind: self.body_kind,
-            body: &self.frame[self.name_end..],
+            body: self.frame.body(self.name_end),
+            owner: Some(self.frame.owner()),
             peer: &self.peer,
             states: &self.states,
             patience: Patience::SendTimeout,

@@ -1,6 +1,8 @@
 //! What a command may return.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use super::Call;
@@ -8,6 +10,7 @@ use crate::codec::AnyCodec;
 use crate::envelope::BodyKind;
 use crate::error::EncodeError;
 use crate::frame::FrameWriter;
+use crate::transport::Pages;
 
 /// Bytes that travel as they are, in no codec: as a result, or as a parameter for a raw body.
 ///
@@ -35,6 +38,82 @@ impl From<Bytes> for Raw {
     }
 }
 
+/// A raw body on its way out: bytes, or pages that a transport may hand over.
+///
+/// Made with `into()` from bytes, borrowed or owned, and from `SealedBlob`.
+#[derive(Debug, Clone)]
+pub enum RawBody<'a> {
+    /// Bytes of somebody else's.
+    Borrowed(&'a [u8]),
+    /// Bytes.
+    Bytes(Bytes),
+    /// Pages. A transport that cannot hand them over copies their bytes.
+    Pages(Arc<dyn Pages>),
+}
+
+impl RawBody<'_> {
+    /// The body's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Bytes(bytes) => bytes,
+            Self::Pages(pages) => pages.bytes(),
+        }
+    }
+}
+
+impl Reply for RawBody<'_> {
+    const BODY: BodyKind = BodyKind::Raw;
+
+    fn len_hint(&self) -> usize {
+        self.bytes().len()
+    }
+
+    fn encode(&self, _: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
+        out.put(self.bytes()).map_err(|e| EncodeError::new("raw", e))
+    }
+
+    fn pages(&self) -> Option<Arc<dyn Pages>> {
+        match self {
+            Self::Pages(pages) => Some(Arc::clone(pages)),
+            Self::Borrowed(_) | Self::Bytes(_) => None,
+        }
+    }
+}
+
+macro_rules! raw_body_from {
+    (borrowed $($borrowed:ty),+; owned $($owned:ty),+) => {
+        $(impl<'a> From<$borrowed> for RawBody<'a> {
+            fn from(bytes: $borrowed) -> Self {
+                Self::Borrowed(bytes.as_ref())
+            }
+        })+
+        $(impl From<$owned> for RawBody<'_> {
+            fn from(bytes: $owned) -> Self {
+                Self::Bytes(bytes.into())
+            }
+        })+
+    };
+}
+
+raw_body_from! {
+    borrowed &'a [u8], &'a str, &'a Vec<u8>, &'a String, &'a Bytes;
+    owned Bytes, BytesMut, Vec<u8>, String, Box<[u8]>
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for RawBody<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl From<Raw> for RawBody<'_> {
+    fn from(Raw(bytes): Raw) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
 /// A value that can be an answer: anything serialisable, or [`Raw`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a command",
@@ -54,6 +133,12 @@ pub trait Reply {
     ///
     /// As [`Codec::encode`](crate::Codec::encode).
     fn encode(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError>;
+
+    /// The body as pages that a transport may hand over instead of having it written.
+    #[inline]
+    fn pages(&self) -> Option<Arc<dyn Pages>> {
+        None
+    }
 }
 
 impl<T: Serialize + ?Sized> Reply for T {

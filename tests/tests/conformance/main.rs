@@ -1,6 +1,7 @@
 //! What every transport and codec has to do, written once.
 
 mod async_calls;
+mod blobs;
 mod calls;
 mod ends;
 mod events;

@@ -7,13 +7,13 @@ use std::task::Waker;
 use std::thread::Thread;
 use std::time::Instant;
 
-use bytes::Bytes;
 use tramline_core::LinkError;
+use tramline_core::frame::Kept;
 
 /// How a waiting call ended: the whole answering message, the end of the link, or its deadline.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    Answer(Bytes),
+    Answer(Kept),
     Link(LinkError),
     Deadline,
 }
@@ -135,7 +135,7 @@ impl Calls {
     }
 
     /// Gives an answer to the call that waits for it; false if none does.
-    pub(crate) fn answer(&self, id: u64, message: impl FnOnce() -> Bytes) -> bool {
+    pub(crate) fn answer(&self, id: u64, message: impl FnOnce() -> Kept) -> bool {
         let waker = match self.lock().get_mut(&id) {
             Some(slot) if slot.ended.is_none() => {
                 slot.ended = Some(Ended::Answer(message()));

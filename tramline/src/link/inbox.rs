@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tramline_core::LinkError;
+use tramline_core::frame::Kept;
 
 use super::{ASLEEP_ON_DATA, ASLEEP_ON_KICK, Link};
 
@@ -16,7 +16,7 @@ const QUEUED_OVERHEAD: usize = 64;
 /// The messages, in order.
 #[derive(Default)]
 pub(super) struct Inbox {
-    queue: Mutex<VecDeque<Bytes>>,
+    queue: Mutex<VecDeque<Kept>>,
     /// What the queued messages cost, in bytes; 0 is an empty queue. Written under the lock.
     cost: AtomicUsize,
     /// Told when there is room again.
@@ -24,7 +24,7 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -39,7 +39,7 @@ impl Inbox {
         self.cost() == 0
     }
 
-    fn push(&self, message: Bytes) {
+    fn push(&self, message: Kept) {
         let mut queue = self.lock();
         let cost = self.cost() + message.len() + QUEUED_OVERHEAD;
         queue.push_back(message);
@@ -47,7 +47,7 @@ impl Inbox {
     }
 
     /// The oldest message, and what the queue cost before and after.
-    fn pop(&self) -> Option<(Bytes, usize, usize)> {
+    fn pop(&self) -> Option<(Kept, usize, usize)> {
         if self.is_empty() {
             return None;
         }
@@ -68,7 +68,7 @@ impl Inbox {
 }
 
 impl Link {
-    pub(super) fn put_into_inbox(&self, message: Bytes) {
+    pub(super) fn put_into_inbox(&self, message: Kept) {
         self.inbox.push(message);
         // PAIRS WITH the fence in `Link::sleep`: either the runner sees the message, or we see that
         // it sleeps.
@@ -78,7 +78,7 @@ impl Link {
         }
     }
 
-    pub(super) fn take_from_inbox(&self) -> Option<Bytes> {
+    pub(super) fn take_from_inbox(&self) -> Option<Kept> {
         let max = self.limits.max_queued_len;
         let (message, before, after) = self.inbox.pop()?;
         if before >= max && after < max {
@@ -102,7 +102,7 @@ impl Link {
                 return Ok(());
             }
         } else {
-            let full = |_: &mut VecDeque<Bytes>| self.inbox.cost() >= max && self.over().is_none();
+            let full = |_: &mut VecDeque<Kept>| self.inbox.cost() >= max && self.over().is_none();
             let queue = self.inbox.lock();
             let waited = self.inbox.drained.wait_timeout_while(queue, timeout, full);
             drop(waited.unwrap_or_else(PoisonError::into_inner));

@@ -1,13 +1,14 @@
 //! Calling, and reading the link while waiting for the answer.
 
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use tramline_core::answer::Answer;
-use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
+use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::peer::{Fill, Patience};
 use tramline_core::transport::WaitFor;
-use tramline_core::{DeadlinePassed, InvokeError, LinkError};
+use tramline_core::{DeadlinePassed, InvokeError, LinkError, Pages};
 
 use super::room::Room;
 use super::{Ended, Lead, Link, SenderGuard, try_lock};
@@ -23,6 +24,8 @@ pub(crate) struct Outgoing<'a, 'f> {
     pub(crate) body: BodyKind,
     pub(crate) body_len: usize,
     pub(crate) fill: Fill<'f>,
+    /// The body, if it may be handed over instead of being filled in.
+    pub(crate) pages: Option<Arc<dyn Pages>>,
 }
 
 impl<'a> Outgoing<'a, '_> {
@@ -128,7 +131,7 @@ impl Link {
             // Someone may read the answer before we look: enter the table first.
             let entry = InTable::new(self, id);
             let head = message.head(id);
-            self.send_message(sender, &head, message.body_len, &mut *message.fill, room, None)?;
+            self.send_outgoing(sender, &head, message, room, None)?;
             return self.wait_in_table(&entry, deadline, read);
         };
         let id = sender.next_id();
@@ -137,14 +140,7 @@ impl Link {
         // The short way: nobody else reads, so this thread does, from before it sends until its
         // answer is there. It needs no entry in the table.
         lead.disarm();
-        self.send_message(
-            sender,
-            &head,
-            message.body_len,
-            &mut *message.fill,
-            room,
-            Some(&mut *lead),
-        )?;
+        self.send_outgoing(sender, &head, message, room, Some(&mut *lead))?;
         match self.lead_for(id, &mut lead, deadline, read)? {
             Found::Answer(result) => Ok(result),
             Found::Nothing => {
@@ -189,7 +185,7 @@ impl Link {
                 }
                 Err(e) => return Err(InvokeError::OutcomeUnknown(self.end(e))),
             };
-            if let Ok(message) = Envelope::parse(frame.bytes())
+            if let Ok(message) = frame.envelope()
                 && message.head.id == id
                 && matches!(message.head.kind, Kind::Response | Kind::Error)
                 && let Some(read) = read.take()
@@ -218,8 +214,9 @@ impl Link {
         loop {
             if let Some(ended) = self.calls.take_ended(id) {
                 let answer = match ended {
-                    Ended::Answer(bytes) => Answer::from_bytes(bytes, self.codec)
-                        .map_err(InvokeError::OutcomeUnknown)?,
+                    Ended::Answer(kept) => {
+                        Answer::from_kept(kept, self.codec).map_err(InvokeError::OutcomeUnknown)?
+                    }
                     Ended::Link(error) => return Err(InvokeError::OutcomeUnknown(error)),
                     Ended::Deadline => return Err(deadline.passed()),
                 };

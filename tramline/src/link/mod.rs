@@ -30,7 +30,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use tramline_core::codec::AnyCodec;
-use tramline_core::envelope::{Envelope, Head, Kind};
+use tramline_core::envelope::{Head, Kind};
 use tramline_core::error::codes;
 use tramline_core::limits::NameSet;
 use tramline_core::session::{Agreement, Goodbye};
@@ -311,11 +311,11 @@ impl Link {
     /// Hands out a message that another thread than the runner has read: replies to those who wait,
     /// everything else to the runner.
     fn hand_out(&self, frame: Frame<'_>) -> Result<(), LinkError> {
-        let message = Envelope::parse(frame.bytes()).map_err(|e| self.fault(e))?;
+        let message = frame.envelope().map_err(|e| self.fault(e))?;
         let Head { kind, id, .. } = message.head;
         match kind {
             Kind::Response | Kind::Error => {
-                if !self.calls.answer(id, || frame.take()) {
+                if !self.calls.answer(id, || frame.keep()) {
                     self.counts.late_replies.fetch_add(1, Ordering::Relaxed);
                 } else if self.sleeping_leaders.load(Ordering::Relaxed) != 0 {
                     // The caller may sleep at the transport, where `answer` does not reach it. It
@@ -325,7 +325,7 @@ impl Link {
                 }
             }
             Kind::Goodbye => self.said_goodbye.store(true, Ordering::Relaxed),
-            _ => self.put_into_inbox(frame.take()),
+            _ => self.put_into_inbox(frame.keep()),
         }
         Ok(())
     }

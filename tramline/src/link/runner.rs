@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tramline_core::command::{Call, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::events::{Event, LastEvent, Listeners};
+use tramline_core::frame::Kept;
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
 use tramline_core::peer::{Patience, Peer, send_bytes};
 use tramline_core::router::{self, Router};
@@ -169,7 +170,7 @@ impl Link {
             && (over || self.may_start_calls())
             && let Some(message) = self.take_from_inbox()
         {
-            self.handle(&message, Some(&message), work);
+            self.handle(message.bytes(), Some(&message), work);
         }
         self.turn();
     }
@@ -178,7 +179,7 @@ impl Link {
         while over || self.may_start_calls() {
             match batch.next() {
                 Some(Next::Small(message)) => self.handle(message, None, work),
-                Some(Next::Large(message)) => self.handle(&message, Some(&message), work),
+                Some(Next::Large(message)) => self.handle(message.bytes(), Some(&message), work),
                 None => return,
             }
         }
@@ -211,7 +212,7 @@ impl Link {
     /// Handles one message, after a turn was started and a fence was passed. `owned` is the same
     /// message if it may be kept without a copy.
     #[inline]
-    fn handle(self: &Arc<Self>, bytes: &[u8], owned: Option<&Bytes>, work: &mut Work<'_>) {
+    fn handle(self: &Arc<Self>, bytes: &[u8], owned: Option<&Kept>, work: &mut Work<'_>) {
         if self.calls.has_tasks() {
             self.stand_in();
         }
@@ -228,28 +229,34 @@ impl Link {
         self.runner_turns.store(turns.wrapping_add(1), Ordering::Relaxed);
     }
 
-    fn handle_message(self: &Arc<Self>, bytes: &[u8], owned: Option<&Bytes>, work: &mut Work<'_>) {
+    fn handle_message(self: &Arc<Self>, bytes: &[u8], owned: Option<&Kept>, work: &mut Work<'_>) {
         let Work { peer, service, last_event } = work;
         let (peer, service) = (*peer, *service);
-        let message = match Envelope::parse(bytes) {
+        let parsed = owned.map_or_else(|| Envelope::parse(bytes), Kept::envelope);
+        let message = match parsed {
             Ok(message) => message,
             Err(e) => {
                 self.fault(e);
                 return;
             }
         };
-        let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes));
+        let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes).into());
         let Head { kind, id, name, body } = message.head;
         match kind {
             // Over, and one call too many: its caller has been told that the outcome is unknown.
             Kind::Request if !self.may_start_calls() => {}
-            Kind::Request => self.handle_request(&message, keep, peer, service),
+            Kind::Request => {
+                let tail = owned.and_then(Kept::tail);
+                self.handle_request(&message, tail, keep, peer, service);
+            }
             Kind::Event => {
                 if !service.may_use_event(name) {
                     self.counts.ignored.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 let event = Event::new(name, body, message.body, self.codec, peer);
+                let tail = owned.and_then(Kept::tail);
+                let event = tail.map_or(event, |tail| event.owned_by(tail));
                 if service.listeners.deliver(event, last_event) {
                     self.unsubscribe_if_deaf(service, name);
                 }
@@ -276,7 +283,8 @@ impl Link {
     fn handle_request(
         self: &Arc<Self>,
         message: &Envelope<'_>,
-        keep: impl FnOnce() -> Bytes,
+        tail: Option<&Bytes>,
+        keep: impl FnOnce() -> Kept,
         peer: &Peer,
         service: &Arc<Service>,
     ) {
@@ -291,7 +299,8 @@ impl Link {
         };
         match handler {
             Handler::Inline(run) => {
-                router::run(run, &Call::new(id, name, body, message.body, peer, states));
+                let call = Call::new(id, name, body, message.body, peer, states);
+                router::run(run, &tail.map_or(call, |tail| call.owned_by(tail)));
             }
             Handler::Blocking(run) => {
                 let mut call =
@@ -393,14 +402,14 @@ struct Batch {
     /// Small messages that have been taken, and where the next one begins.
     taken: usize,
     start: usize,
-    large: Option<Bytes>,
+    large: Option<Kept>,
     /// How often in a row there was something to read at once.
     ready_in_a_row: u32,
 }
 
 enum Next<'a> {
     Small(&'a [u8]),
-    Large(Bytes),
+    Large(Kept),
 }
 
 impl Batch {
@@ -414,11 +423,13 @@ impl Batch {
 
     fn add(&mut self, frame: Frame<'_>) {
         let len = frame.bytes().len();
-        if self.is_empty() && len <= FIRST_MESSAGE_LEN {
+        if frame.tail().is_some() {
+            self.large = Some(frame.keep());
+        } else if self.is_empty() && len <= FIRST_MESSAGE_LEN {
             frame.swap(&mut self.first);
             self.has_first = true;
         } else if len > BATCH_MESSAGE_LEN {
-            self.large = Some(frame.take());
+            self.large = Some(frame.keep());
         } else {
             self.bytes.extend_from_slice(frame.bytes());
             self.ends.push(self.bytes.len());

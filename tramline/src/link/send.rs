@@ -8,10 +8,11 @@ use std::time::Instant;
 use tramline_core::command::Reply;
 use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::frame::{Pieces, Written};
-use tramline_core::peer::{Fill, Later, Patience, Port, send_bytes};
+use tramline_core::peer::{Fill, Later, Patience, Port, send_body, send_bytes};
 use tramline_core::transport::{Sender, WaitFor};
-use tramline_core::{EncodeError, FrameWriter, LinkError, SendError};
+use tramline_core::{EncodeError, FrameWriter, LinkError, Pages, SendError};
 
+use super::lead::Outgoing;
 use super::room::Room;
 use super::{Held, LAST_WORD_TIMEOUT, Link, SendHalf, SenderGuard};
 
@@ -82,6 +83,59 @@ impl Link {
                 }
             };
         }
+    }
+
+    /// Sends a call's message.
+    pub(super) fn send_outgoing(
+        &self,
+        sender: SenderGuard<'_>,
+        head: &Head<'_>,
+        message: &mut Outgoing<'_, '_>,
+        room: Room,
+        lead: Option<Held<'_>>,
+    ) -> Result<(), SendError> {
+        match &message.pages {
+            None => {
+                let (len, fill) = (message.body_len, &mut *message.fill);
+                self.send_message(sender, head, len, fill, room, lead)
+            }
+            Some(pages) => self.send_with_pages(sender, head, &**pages, room, lead),
+        }
+    }
+
+    /// Sends a message whose body is handed over if the transport can do that, and copied if not.
+    #[cold]
+    fn send_with_pages(
+        &self,
+        mut sender: SenderGuard<'_>,
+        head: &Head<'_>,
+        pages: &dyn Pages,
+        mut room: Room,
+        mut lead: Option<Held<'_>>,
+    ) -> Result<(), SendError> {
+        let body = pages.bytes();
+        let len = head.len() + body.len();
+        if len > self.max_send_len {
+            return Err(SendError::TooLarge { len, max: self.max_send_len });
+        }
+        let before = [&head.to_bytes()[..], head.name.as_bytes()].concat();
+        loop {
+            self.check()?;
+            match sender.half.hand_over(&before, pages) {
+                Ok(true) => {
+                    // The peer may have seen it whatever `flush` says; whoever reads finds the end.
+                    let _ = sender.half.flush();
+                    return Ok(());
+                }
+                Ok(false) => break,
+                Err(SendError::Full) => {
+                    self.wait_for_room(&mut *sender.half, &mut room, lead.as_deref_mut())?;
+                }
+                Err(e) => return Err(self.send_failed(e, lead)),
+            }
+        }
+        let fill: Fill<'_> = &mut |out| out.put(body).map_err(|e| EncodeError::new("raw", e));
+        self.send_message(sender, head, body.len(), fill, room, lead)
     }
 
     /// Sends a message that is larger than a frame while it is being written: what fills the room
@@ -244,6 +298,9 @@ impl Link {
         args: &A,
     ) -> Result<(), SendError> {
         let head = Head { kind, body: A::BODY, id, name };
+        if let Some(pages) = args.pages() {
+            return self.send_pages(&head, &*pages, Patience::None);
+        }
         let fill: Fill<'_> = &mut |out| args.encode(self.codec, out);
         self.send(&head, args.len_hint(), fill, Patience::None)
     }
@@ -349,12 +406,27 @@ impl Port for Link {
         self.send_message(sender, head, body_len, fill, room, None)
     }
 
+    fn send_pages(
+        &self,
+        head: &Head<'_>,
+        pages: &dyn Pages,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        let sender = match patience {
+            Patience::SendTimeout => self.lock_sender(),
+            // Another thread may hold the sender while it waits for room.
+            Patience::None => self.try_sender().ok_or(SendError::Full)?,
+        };
+        let room = Room::new(patience, &self.limits, None);
+        self.send_with_pages(sender, head, pages, room, None)
+    }
+
     fn send_later(&self, message: Later) {
         let Some(link) = self.me.upgrade() else { return };
         blocking::unblock(move || {
             let Later { kind, body_kind, id, name, body } = message;
             let head = Head { kind, body: body_kind, id, name };
-            if let Err(SendError::Full) = send_bytes(&*link, &head, &body, Patience::SendTimeout) {
+            if let Err(SendError::Full) = send_body(&*link, &head, &body, Patience::SendTimeout) {
                 // An answer cannot be dropped: the caller would wait for ever.
                 link.close_stalled();
             }

@@ -3,7 +3,9 @@
 use arbitrary::Arbitrary;
 
 use crate::layout::{MAX_RING_CAPACITY, max_frame};
-use crate::ring::record::{Action, HEADER, Kind, State, footprint, header, plain, validate};
+use crate::ring::record::{
+    Action, BLOB_LEN, HEADER, Kind, State, footprint, header, plain, validate,
+};
 
 /// A word and a state.
 #[derive(Debug, Arbitrary)]
@@ -96,6 +98,10 @@ pub fn run(case: &Case) {
             assert!(!state.after_pad);
             assert_eq!(bytes, to_end);
             (Kind::Pad, bytes - HEADER)
+        }
+        Action::TakeBlob => {
+            assert!(state.assembled.is_some(), "there is a message to end");
+            (Kind::Blob, BLOB_LEN)
         }
         Action::Forget => {
             assert!(state.assembled.is_some(), "there is a message to forget");

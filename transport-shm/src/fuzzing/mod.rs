@@ -14,7 +14,7 @@ use arbitrary::{Arbitrary, Unstructured};
 
 use crate::layout::{self, max_frame};
 use crate::ring::memory::{OwnRing, OwnRingMap};
-use crate::ring::record::{HEADER, footprint};
+use crate::ring::record::{BLOB_LEN, HEADER, footprint};
 use crate::sync::Ordering;
 
 /// A ring from 64 bytes, far below what the layout allows, to its minimum.
@@ -85,6 +85,7 @@ impl Forger {
             Forged::First => (2, usize::from(record.len) % (max_frame(capacity) + 1)),
             Forged::Middle => (3, usize::from(record.len) % (max_frame(capacity) + 1)),
             Forged::Last => (4, usize::from(record.len) % (max_frame(capacity) + 1)),
+            Forged::Other(7) => (7, BLOB_LEN),
             Forged::Other(kind) => (kind, usize::from(record.len) % capacity),
         };
         if footprint(len) > to_end {

@@ -82,6 +82,11 @@ fn read(image: &Image, own: OwnMap, view: PeerMap, capacity: usize) {
                 total += consumer.message().len();
                 assert!(consumer.message().len() <= max_message_len);
             }
+            Ok(Polled::Blob) => {
+                total += consumer.message().len();
+                assert!(consumer.message().len() + consumer.blob().0 <= max_message_len);
+                consumer.blob_taken();
+            }
             // A long message is read in several turns.
             Ok(Polled::Nothing) if consumer.has_news() => {}
             Ok(Polled::Nothing | Polled::Closed) | Err(_) => break,

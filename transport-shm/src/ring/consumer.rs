@@ -1,10 +1,10 @@
 //! The reading end of a ring.
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tramline_core::PeerFault;
 
 use super::memory::{OwnWords, PeerMemory};
-use super::record::{Action, HEADER, State, footprint, plain, validate};
+use super::record::{Action, BLOB_LEN, HEADER, State, footprint, plain, validate};
 use super::{ParkWord, Side, WakeOnce};
 use crate::counters::Counter;
 use crate::sync::{Ordering, Site, fence_at};
@@ -23,6 +23,10 @@ const KEEP_LEN: usize = 256 << 10;
 pub(crate) enum Polled {
     /// A whole message lies in the buffer.
     Message,
+    /// A message lies in the buffer up to its body, which is handed over:
+    /// [`blob`](Consumer::blob) says with which ticket. Nothing may be polled until it was
+    /// [taken](Consumer::blob_taken).
+    Blob,
     /// No whole message yet.
     Nothing,
     /// The peer said that it will send no more.
@@ -40,6 +44,10 @@ pub(crate) struct Consumer<W, P> {
     /// `head` as the peer knows it.
     told: u64,
     buffer: BytesMut,
+    /// Length and ticket of the blob that was found last.
+    blob: (usize, u64),
+    /// The ticket that the next blob must have.
+    ticket: u64,
     wakes: WakeOnce,
     park: ParkWord,
 }
@@ -63,6 +71,8 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
             published: 0,
             told: 0,
             buffer: BytesMut::new(),
+            blob: (0, 0),
+            ticket: 0,
             wakes: WakeOnce::default(),
             park: ParkWord::default(),
         }
@@ -138,6 +148,7 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
                     self.state.after_pad = true;
                     self.advance(footprint);
                 }
+                Action::TakeBlob => return self.find_blob(offset + HEADER),
                 Action::Forget => {
                     self.buffer.clear();
                     self.state.assembled = None;
@@ -156,6 +167,64 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
             word = self.peer.header(self.offset());
         }
         Ok(Polled::Nothing)
+    }
+
+    /// Reads a BLOB record, and does not go on: the peer may send the next descriptor when `head`
+    /// has passed this record, so its own must be taken first.
+    fn find_blob(&mut self, at: usize) -> Result<Polled, PeerFault> {
+        let mut copy = BytesMut::with_capacity(BLOB_LEN);
+        self.peer.copy_out(at, BLOB_LEN, &mut copy);
+        let (len, ticket) = (copy.get_u64_le(), copy.get_u64_le());
+        if ticket != self.ticket {
+            let what = format_args!("{ticket} where {} was expected", self.ticket);
+            return Err(PeerFault::new("blob ticket", what));
+        }
+        let most = self.state.max_message_len.saturating_sub(self.buffer.len());
+        self.blob = match usize::try_from(len) {
+            Ok(len) if (1..=most).contains(&len) => (len, ticket),
+            _ => {
+                let what = format_args!("{len} bytes, outside 1 to {most}");
+                return Err(PeerFault::new("blob len", what));
+            }
+        };
+        Ok(Polled::Blob)
+    }
+
+    /// Length and ticket of the blob that the last [`poll`](Self::poll) found.
+    pub(crate) fn blob(&self) -> (usize, u64) {
+        self.blob
+    }
+
+    /// Goes on behind a blob. The peer may be waiting for just that, so it is told at once.
+    pub(crate) fn blob_taken(&mut self) {
+        self.ticket += 1;
+        self.state.assembled = None;
+        self.state.after_pad = false;
+        self.advance(footprint(BLOB_LEN));
+        self.publish_head();
+    }
+
+    /// The header of the next record.
+    #[cfg(feature = "trusted-in-place")]
+    pub(super) fn next_header(&self) -> u64 {
+        self.peer.header(self.offset())
+    }
+
+    #[cfg(feature = "trusted-in-place")]
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    #[cfg(feature = "trusted-in-place")]
+    pub(super) fn peer(&self) -> &P {
+        &self.peer
+    }
+
+    /// Goes on behind a whole message that was read in place.
+    #[cfg(feature = "trusted-in-place")]
+    pub(super) fn release(&mut self, footprint: usize) {
+        self.state.after_pad = false;
+        self.advance(footprint);
     }
 
     /// Announces a sleep until data comes: the value to sleep on, or `None` if there is some now.

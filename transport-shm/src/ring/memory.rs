@@ -298,6 +298,14 @@ impl PeerMap {
         value
     }
 
+    /// The address of `len` payload bytes at `offset`.
+    #[cfg(feature = "trusted-in-place")]
+    pub(crate) fn payload(&self, offset: usize, len: usize) -> core::ptr::NonNull<u8> {
+        let end = offset.checked_add(len);
+        assert!(end.is_some_and(|end| end <= self.capacity), "payload outside the ring");
+        self.mapping.at(layout::HEADER_LEN + offset)
+    }
+
     /// One 32-bit word, relaxed.
     fn load_u32(&self, offset: usize) -> u32 {
         assert!(offset < layout::HEADER_LEN && offset.is_multiple_of(4), "no such word");

@@ -3,6 +3,8 @@
 //! The law is `docs/WIRE-FORMAT.md`, ring layout v1 and its table of ordering pairs P1 to P5.
 
 pub(crate) mod consumer;
+#[cfg(feature = "trusted-in-place")]
+pub(crate) mod in_place;
 pub(crate) mod memory;
 #[cfg(all(test, loom))]
 mod model;

@@ -369,7 +369,7 @@ impl Reader {
         match self.consumer.poll().expect("honest peer") {
             Polled::Message => {}
             Polled::Nothing => return None,
-            Polled::Closed => panic!("nobody closed"),
+            Polled::Closed | Polled::Blob => panic!("nobody closed or handed over"),
         }
         let message = self.consumer.message();
         let number = message.first().copied().unwrap_or(0);

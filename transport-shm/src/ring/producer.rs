@@ -3,7 +3,7 @@
 use tramline_core::PeerFault;
 
 use super::memory::{OwnRing, OwnWords, PeerMemory};
-use super::record::{HEADER, Kind, footprint, header};
+use super::record::{BLOB_LEN, HEADER, Kind, footprint, header};
 use super::{ParkWord, Side, WakeOnce};
 use crate::counters::Counter;
 use crate::layout::max_frame;
@@ -46,6 +46,10 @@ pub(crate) struct Producer<R, W, P> {
     held: Option<(usize, u64)>,
     /// A message was begun and not ended.
     begun: bool,
+    /// Where the last BLOB record ended: the peer has taken its descriptor when `head` is there.
+    blob_end: u64,
+    /// The ticket of the next BLOB record.
+    ticket: u64,
     /// Payload bytes of the claim in progress, if there is one.
     claimed: Option<usize>,
     /// Free bytes that the last refused claim needed.
@@ -70,6 +74,8 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
             published_number: 0,
             held: None,
             begun: false,
+            blob_end: 0,
+            ticket: 0,
             claimed: None,
             wanted: 0,
             must_ring: false,
@@ -181,6 +187,47 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
             *sent += part;
         }
         Ok(true)
+    }
+
+    /// Makes room for a message of `head_len` bytes and a blob: the ticket to send its descriptor
+    /// with, or `None` if there is no room, or the last blob has not been taken. The head must not
+    /// be longer than [`max_blob_head`](Self::max_blob_head).
+    pub(crate) fn claim_blob(&mut self, head_len: usize) -> Result<Option<u64>, PeerFault> {
+        if self.head < self.blob_end {
+            self.reload_head()?;
+        }
+        if self.head < self.blob_end {
+            self.claimed = None;
+            // The free bytes there are when `head` is at `blob_end`.
+            let since = usize::try_from(self.tail - self.blob_end).unwrap_or(usize::MAX);
+            self.wanted = (self.ring.capacity() - HEADER).saturating_sub(since);
+            self.words.count(Counter::FullWaits, 1);
+            self.flush();
+            return Ok(None);
+        }
+        // Both records at once, so that nothing stands between descriptor and record.
+        let room = self.claim(footprint(head_len) + BLOB_LEN)?;
+        Ok(room.then_some(self.ticket))
+    }
+
+    /// Longest head of a message with a blob.
+    pub(crate) fn max_blob_head(&self) -> usize {
+        self.max_frame().saturating_sub(2 * HEADER + BLOB_LEN)
+    }
+
+    /// Ends the claim with both records. The descriptor must have been sent.
+    pub(crate) fn commit_blob(&mut self, head: &[u8], len: usize) {
+        self.slot()[..head.len()].copy_from_slice(head);
+        self.commit(Kind::First, head.len());
+        // What is left of the claim.
+        self.claimed = Some(BLOB_LEN);
+        let ticket = self.ticket;
+        let slot = self.slot();
+        slot[..8].copy_from_slice(&(len as u64).to_le_bytes());
+        slot[8..].copy_from_slice(&ticket.to_le_bytes());
+        self.commit(Kind::Blob, BLOB_LEN);
+        self.blob_end = self.tail;
+        self.ticket += 1;
     }
 
     /// Gives up the message that was begun, if there is one: true if the peer is told.

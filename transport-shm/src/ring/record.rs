@@ -21,12 +21,18 @@ pub(crate) enum Kind {
     Last = 4,
     /// Nothing, up to the ring's end.
     Pad = 5,
+    /// The last part, whose bytes are handed over: their length and the ticket of the descriptor
+    /// that travels on the control socket.
+    Blob = 7,
     /// The peer will send no more.
     #[cfg_attr(not(test), allow(dead_code, reason = "read by version 1, not yet written by it"))]
     Close = 8,
     /// The message that was begun will not be finished: forget it.
     Abandon = 9,
 }
+
+/// Bytes of payload of a BLOB record.
+pub(crate) const BLOB_LEN: usize = 16;
 
 /// Bytes a record with `len` bytes of payload takes in the ring.
 pub(crate) const fn footprint(len: usize) -> usize {
@@ -82,6 +88,8 @@ pub(crate) enum Action {
     },
     /// Skip this many bytes.
     Skip(usize),
+    /// Take the length and the ticket of the rest of the message, which is handed over.
+    TakeBlob,
     /// Forget the message being put together.
     Forget,
     /// No more will come.
@@ -158,7 +166,16 @@ pub(crate) fn validate(word: u64, state: &State) -> Result<Action, PeerFault> {
                 Ok(Action::Forget)
             };
         }
-        6 | 7 => return fault("kind", "not in this version"),
+        k if k == Kind::Blob as u64 => {
+            return if state.assembled.is_none() {
+                fault("kind", "BLOB outside a message")
+            } else if len != BLOB_LEN {
+                fault("len", "BLOB of another length")
+            } else {
+                Ok(Action::TakeBlob)
+            };
+        }
+        6 => return fault("kind", "not in this version"),
         _ => return fault("kind", "unknown"),
     };
     if first == state.assembled.is_some() {
@@ -256,6 +273,15 @@ mod tests {
     }
 
     #[test]
+    fn only_a_message_that_was_begun_ends_with_a_blob() {
+        assert_eq!(at(header(Kind::Blob, 16, 0), &state()), "kind");
+        let open = State { assembled: Some(1), ..state() };
+        assert_eq!(validate(header(Kind::Blob, 16, 0), &open), Ok(Action::TakeBlob));
+        assert_eq!(at(header(Kind::Blob, 15, 0), &open), "len");
+        assert_eq!(at(header(Kind::Blob, 24, 0), &open), "len");
+    }
+
+    #[test]
     fn record_after_close_is_refused() {
         assert_eq!(validate(header(Kind::Close, 0, 0), &state()), Ok(Action::Close));
         let closed = State { closed: true, ..state() };
@@ -305,6 +331,7 @@ mod tests {
                     prop_assert!(assembled.unwrap_or(0) + len <= state.max_message_len);
                 }
                 Ok(Action::Skip(n)) => prop_assert_eq!(n, to_end),
+                Ok(Action::TakeBlob) => prop_assert!(footprint(BLOB_LEN) <= to_end),
                 Ok(Action::Close | Action::Forget) | Err(_) => {}
             }
         }

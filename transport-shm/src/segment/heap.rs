@@ -19,7 +19,7 @@ impl Mapping {
         // SAFETY: `layout` has a size above 0, just asserted.
         let start = unsafe { alloc::alloc_zeroed(layout(len)) };
         let Some(start) = NonNull::new(start) else { alloc::handle_alloc_error(layout(len)) };
-        Self { start, len, behind: Behind::Heap, _charge: Charge::nothing() }
+        Self { start, len, behind: Behind::Heap, charge: Charge::nothing() }
     }
 
     /// What `drop` does with such memory.

@@ -31,8 +31,8 @@ impl Charge {
         MAPPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok().map(|_| Self(len))
     }
 
-    /// For memory that does not count: named files, whose peers are trusted, and heap memory.
-    #[cfg(any(fuzzing, feature = "named", all(test, not(loom))))]
+    /// For memory that does not count: blobs, bounded by the message limit; named files, whose peers
+    /// are trusted; heap memory.
     pub(crate) fn nothing() -> Self {
         Self(0)
     }

@@ -67,7 +67,7 @@ impl Mapping {
         let Some(start) = NonNull::new(file.0.as_ptr()) else { panic!("mapped at address 0") };
         // SAFETY: in bounds, just asserted; mappings are far below `isize::MAX` bytes.
         let start = unsafe { start.add(offset) };
-        Self { start, len, behind: Behind::Part(Arc::clone(file)), _charge: Charge::nothing() }
+        Self { start, len, behind: Behind::Part(Arc::clone(file)), charge: Charge::nothing() }
     }
 
     /// As [`part`](Self::part), of whole pages that this process does not write: from here on not

@@ -47,7 +47,8 @@ pub(crate) struct Mapping {
     len: usize,
     behind: Behind,
     /// Given back when the memory is, for fields are dropped after the value itself.
-    _charge: Charge,
+    #[allow(dead_code, reason = "held for its drop")]
+    charge: Charge,
 }
 
 /// What an address range belongs to, and so what `drop` does.
@@ -88,17 +89,26 @@ impl Mapping {
         let charge = Charge::take(len).ok_or(Refused::Limit)?;
         // Populated at once: page faults belong to the handshake, not to the first messages.
         let flags = MapFlags::SHARED.union(MapFlags::POPULATE);
+        let mut mapping = Self::with_flags(file, len, access, flags)
+            .map_err(|error| Refused::Os("mmap", error))?;
+        mapping.charge = charge;
+        Ok(mapping)
+    }
+
+    /// Maps the first `len` bytes of `file`.
+    pub(super) fn with_flags(
+        file: BorrowedFd<'_>,
+        len: usize,
+        access: ProtFlags,
+        flags: MapFlags,
+    ) -> io::Result<Self> {
         // SAFETY:
         // - no address is asked for, so no existing mapping is replaced.
         // - what lies behind the new one is reached only through `at`, under the rules there.
-        let start = unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, access, flags, file, 0) };
-        let start = start.and_then(|start| NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM));
-        Ok(Self {
-            start: start.map_err(|e| Refused::Os("mmap", e.into()))?,
-            len,
-            _charge: charge,
-            behind: Behind::Map,
-        })
+        let start =
+            unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, access, flags, file, 0) }?;
+        let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        Ok(Self { start, len, charge: Charge::nothing(), behind: Behind::Map })
     }
 
     /// Fills the part of our own segment that never changes. Before anyone else looks at it.
@@ -161,10 +171,21 @@ pub(crate) fn create(capacity: u64, nonce: [u8; 16]) -> Result<(Mapping, OwnedFd
 /// Checks and maps a peer's segment. The order matters: nothing is mapped before its type, its
 /// seals and its size are known to be harmless.
 pub(crate) fn accept(file: &OwnedFd, offer: &Fixed, max_capacity: u64) -> Result<Mapping, Refused> {
+    use Refused::Unfit;
+    check_file(file, NEEDED_SEALS, offer.segment_len)?;
+    offer.check_offer(max_capacity, rustix::param::page_size() as u64).map_err(Unfit)?;
+    let len = usize::try_from(offer.segment_len).map_err(|_| Unfit("too large for this host"))?;
+    let mapping = Mapping::new(file.as_fd(), len, ProtFlags::READ)?;
+    offer.check(&mapping.read_fixed()).map_err(Unfit)?;
+    Ok(mapping)
+}
+
+/// Checks that a peer's file is a memory file with these seals and this length.
+pub(super) fn check_file(file: &OwnedFd, seals: SealFlags, len: u64) -> Result<(), Refused> {
     use Refused::{Os, Unfit};
     // Fails on everything that is no memory file.
-    let seals = rustix::fs::fcntl_get_seals(file).map_err(|_| Unfit("not a memory file"))?;
-    if !seals.contains(NEEDED_SEALS) {
+    let found = rustix::fs::fcntl_get_seals(file).map_err(|_| Unfit("not a memory file"))?;
+    if !found.contains(seals) {
         return Err(Unfit("a needed seal is missing"));
     }
     let system = rustix::fs::fstatfs(file).map_err(|e| Os("fstatfs", e.into()))?;
@@ -175,14 +196,10 @@ pub(crate) fn accept(file: &OwnedFd, offer: &Fixed, max_capacity: u64) -> Result
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Unfit("not a regular file"));
     }
-    if u64::try_from(stat.st_size) != Ok(offer.segment_len) {
-        return Err(Unfit("size differs from the offer"));
+    if u64::try_from(stat.st_size) != Ok(len) {
+        return Err(Unfit("size differs from what was stated"));
     }
-    offer.check_offer(max_capacity, rustix::param::page_size() as u64).map_err(Unfit)?;
-    let len = usize::try_from(offer.segment_len).map_err(|_| Unfit("too large for this host"))?;
-    let mapping = Mapping::new(file.as_fd(), len, ProtFlags::READ)?;
-    offer.check(&mapping.read_fixed()).map_err(Unfit)?;
-    Ok(mapping)
+    Ok(())
 }
 
 /// Whether two descriptors are the same file. Only for segments: asking another file system can
@@ -200,7 +217,7 @@ pub(crate) fn probe() -> io::Result<()> {
     Ok(())
 }
 
-fn memory_file() -> io::Result<OwnedFd> {
+pub(super) fn memory_file() -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC.union(MemfdFlags::ALLOW_SEALING);
     match rustix::fs::memfd_create("tramline", flags.union(MemfdFlags::NOEXEC_SEAL)) {
         // Before Linux 6.3 there is no such flag.

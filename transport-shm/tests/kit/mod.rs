@@ -13,9 +13,10 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
 };
+use tramline_core::frame::Kept;
 use tramline_core::transport::{Receiver, Sender, Signal, WaitFor};
 use tramline_core::{ConnectError, Halves, Limits, LinkError, PeerIdentity, SendError, Transport};
-use tramline_transport_shm::{Established, establish};
+use tramline_transport_shm::{Established, SealedBlob, establish};
 
 pub(crate) fn limits(ring_capacity: usize) -> Limits {
     let mut limits = Limits::default();
@@ -160,6 +161,100 @@ pub(crate) fn segment_len() -> u64 {
 
 pub(crate) fn all_seals() -> SealFlags {
     SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL
+}
+
+/// Seals of a body that can be handed over.
+pub(crate) fn blob_seals() -> SealFlags {
+    SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL
+}
+
+/// A memory file of `len` bytes 7, unsealed.
+pub(crate) fn blob_file(len: usize, flags: MemfdFlags) -> OwnedFd {
+    let flags = flags | MemfdFlags::CLOEXEC;
+    let file = rustix::fs::memfd_create("hostile", flags).expect("memfd");
+    rustix::fs::ftruncate(&file, len as u64).expect("ftruncate");
+    if !flags.contains(MemfdFlags::HUGETLB) {
+        assert_eq!(rustix::io::pwrite(&file, &vec![7; len], 0), Ok(len));
+    }
+    file
+}
+
+/// A peer that opens a link and has written these records (kind, payload) into its ring, and after
+/// that does nothing by itself: our end, and the control socket of the other one. The segment needs
+/// no mapping of the peer's, since everything is there before it is sealed.
+pub(crate) fn with_records(limits: &Limits, records: &[(u8, &[u8])]) -> (Halves, UnixStream) {
+    let (x, y) = UnixStream::pair().expect("socket pair");
+    std::thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            offer_segment(&y, |nonce| {
+                let file = file(segment_len(), nonce, MemfdFlags::ALLOW_SEALING);
+                let mut at = 0x1000;
+                for (number, (kind, payload)) in (1_u64..).zip(records) {
+                    let header = payload.len() as u64 | u64::from(*kind) << 32 | number << 48;
+                    let record = [&header.to_le_bytes()[..], payload].concat();
+                    assert_eq!(rustix::io::pwrite(&file, &record, at), Ok(record.len()));
+                    at += record.len().next_multiple_of(8) as u64;
+                }
+                (offer(segment_len(), CAPACITY, nonce), sealed(file, all_seals()))
+            });
+            y
+        });
+        (open(x, limits), other.join().expect("the other end"))
+    })
+}
+
+pub(crate) const FIRST: u8 = 2;
+pub(crate) const BLOB: u8 = 7;
+
+/// The payload of a BLOB record.
+pub(crate) fn blob_record(len: u64, ticket: u64) -> [u8; 16] {
+    let mut payload = [0; 16];
+    payload[..8].copy_from_slice(&len.to_le_bytes());
+    payload[8..].copy_from_slice(&ticket.to_le_bytes());
+    payload
+}
+
+/// Sends a body as a thread of a real program does.
+pub(crate) fn send_blob(
+    sender: &mut dyn Sender,
+    signal: &dyn Signal,
+    head: &[u8],
+    blob: &SealedBlob,
+) -> Result<(), SendError> {
+    let Some(pages) = tramline_core::command::Reply::pages(blob) else {
+        panic!("blobs have pages")
+    };
+    loop {
+        let kicks = signal.kicks();
+        match sender.hand_over(head, &*pages) {
+            Err(SendError::Full) => {}
+            done => {
+                assert!(done?, "handed over");
+                return Ok(sender.flush()?);
+            }
+        }
+        if let Some(ticket) = sender.arm() {
+            signal.wait(WaitFor { kicks, room: Some(ticket), ..WaitFor::default() });
+        }
+        sender.disarm();
+    }
+}
+
+/// Receives head and body.
+pub(crate) fn receive_kept(
+    receiver: &mut dyn Receiver,
+    signal: &dyn Signal,
+) -> Result<Kept, LinkError> {
+    loop {
+        let kicks = signal.kicks();
+        if let Some(frame) = receiver.poll()? {
+            return Ok(frame.keep());
+        }
+        if let Some(ticket) = receiver.arm() {
+            signal.wait(WaitFor { kicks, data: Some(ticket), ..WaitFor::default() });
+        }
+        receiver.disarm();
+    }
 }
 
 /// A memory file with a good header, for a peer that seals it wrongly.
