@@ -13,6 +13,10 @@ use tramline_core::{DeadlinePassed, InvokeError, LinkError, Pages};
 use super::room::Room;
 use super::{Ended, Lead, Link, SenderGuard, try_lock};
 
+/// Looks that found no whole message, after which the clock is read. A choice: a call whose answer
+/// comes at once never gets there.
+const LOOKS_PER_CLOCK: u32 = 16;
+
 /// How often a thread lets others go on before it sleeps. A choice: a few calls of others fit into
 /// it, and it is over before a sleep and its wake would be.
 const YIELDS: u32 = 4;
@@ -174,11 +178,18 @@ impl Link {
         deadline: Deadline,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
     ) -> Result<Found<R>, InvokeError> {
+        let mut looks = 0_u32;
         loop {
             let frame = match lead.poll() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => {
                     if lead.spin() {
+                        // Something comes, but no message: a peer that never ends one must not keep
+                        // us from our deadline either.
+                        looks = looks.wrapping_add(1);
+                        if looks.is_multiple_of(LOOKS_PER_CLOCK) {
+                            deadline.left()?;
+                        }
                         continue;
                     }
                     return Ok(Found::Nothing);

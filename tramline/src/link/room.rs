@@ -7,7 +7,7 @@ use tramline_core::peer::Patience;
 use tramline_core::transport::{Sender, WaitFor};
 use tramline_core::{Limits, SendError};
 
-use super::{Held, Link, try_lock};
+use super::{Held, Link};
 
 /// How long one message may still wait for room. The clock starts with the first wait.
 pub(super) struct Room {
@@ -34,6 +34,11 @@ impl Room {
 
     pub(super) fn patience(&self) -> Patience {
         self.patience
+    }
+
+    /// A part has gone and cannot be taken back: the caller's own deadline does not count any more.
+    pub(super) fn begun(&mut self) {
+        self.deadline = None;
     }
 
     /// Something went: the time counts from now.
@@ -119,7 +124,7 @@ impl Link {
             self.kick_waiters.fetch_add(1, Ordering::SeqCst);
         }
         let room = sender.arm();
-        if room.is_some() && (reads || try_lock(&self.receiver).is_none() || own.is_some()) {
+        if room.is_some() && (reads || own.is_some() || self.try_lead().is_none()) {
             self.signal.wait(WaitFor { kicks, data, room, timeout });
         }
         if !reads {

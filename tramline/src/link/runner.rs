@@ -83,6 +83,11 @@ impl Link {
                 self.sleep(ASLEEP_ON_KICK, wait, deadline, || !self.may_start_calls());
                 continue;
             }
+            if !batch.is_empty() {
+                // A call has ended since the last look. The rest of the batch comes before anything
+                // that is still to be read.
+                continue;
+            }
             let Some(mut lead) = self.try_lead() else {
                 // Another thread leads. It kicks us when it leaves, or when it has read something
                 // for us.
@@ -126,6 +131,7 @@ impl Link {
     /// Reads what is there, after having looked out for it: replies go to those who wait, the rest
     /// into the batch. An empty batch means that nothing comes for now.
     fn fill(&self, batch: &mut Batch, receiver: Held<'_>) -> Result<(), LinkError> {
+        debug_assert!(batch.is_empty(), "what is in it is older");
         let mut gathered = false;
         for _ in 0..BATCH_READS {
             match receiver.poll() {
@@ -217,12 +223,9 @@ impl Link {
             self.stand_in();
         }
         self.handle_message(bytes, owned, work);
-        // Still odd: whoever looks sees that the runner gets on.
-        let turns = self.runner_turns.load(Ordering::Relaxed);
-        self.runner_turns.store(turns.wrapping_add(2), Ordering::Relaxed);
     }
 
-    /// Begins or ends the handling of messages; only the runner does.
+    /// Begins or ends the handling of what was read at once; only the runner does.
     #[inline]
     fn turn(&self) {
         let turns = self.runner_turns.load(Ordering::Relaxed);
@@ -479,10 +482,12 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let link = &self.link;
-        let could = link.may_start_calls();
-        link.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
-        link.bytes_in_flight.fetch_sub(self.len, Ordering::SeqCst);
-        if !could {
+        let calls = link.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
+        let bytes = link.bytes_in_flight.fetch_sub(self.len, Ordering::SeqCst);
+        // By what the subtractions found: a look of its own before them could miss a call that the
+        // runner starts in between, and the runner would then wait for a kick that never comes.
+        let limits = &link.limits;
+        if calls >= limits.max_calls_in_flight || bytes >= limits.max_queued_len {
             link.signal.kick();
         }
     }

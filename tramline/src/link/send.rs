@@ -67,6 +67,13 @@ impl Link {
                 // The claim is not committed, so nothing of it is ever seen.
                 return Err(self.too_large(&writer).unwrap_or(e));
             }
+            // Also where the value did not mind.
+            if writer.outgrown() {
+                return self.send_in_pieces(&mut sender, head, fill, room, lead);
+            }
+            if let Some(e) = self.too_large(&writer) {
+                return Err(e);
+            }
             return match writer.finish() {
                 Written::InPlace { len } => {
                     half.commit(len);
@@ -168,15 +175,18 @@ impl Link {
             }
         };
         match (pieces.failed.take(), written) {
-            (Some(e), _) => Err(e),
-            (None, Ok(())) => {
+            (Some(e), _) => {
+                pieces.abandon()?;
+                Err(e)
+            }
+            (None, Ok(())) if too_large.is_none() => {
                 pieces.begun = false;
                 let _ = pieces.half.flush();
                 Ok(())
             }
-            (None, Err(e)) => {
+            (None, written) => {
                 pieces.abandon()?;
-                Err(too_large.unwrap_or(e))
+                Err(too_large.or(written.err()).unwrap_or(SendError::Full))
             }
         }
     }
@@ -205,6 +215,9 @@ impl Link {
                     return Ok(());
                 }
                 Err(SendError::Full) => {
+                    if sent > 0 {
+                        room.begun();
+                    }
                     if sent > before {
                         // A peer that reads, however slowly, is not stalled.
                         room.restart();
@@ -328,6 +341,10 @@ struct LinkPieces<'a, 'l> {
 
 impl Pieces for LinkPieces<'_, '_> {
     fn send(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
+        if self.failed.is_some() {
+            // A value that goes on although it was told: nothing of it goes.
+            return Err(io::ErrorKind::Other.into());
+        }
         self.try_send(piece, last).map_err(|e| {
             self.failed = Some(e);
             io::ErrorKind::Other.into()
@@ -344,48 +361,43 @@ impl LinkPieces<'_, '_> {
             match self.half.send_piece(piece, &mut sent, last) {
                 Ok(()) => {
                     self.begun = true;
+                    // A peer that reads, however slowly, is not stalled.
+                    self.room.restart();
                     return Ok(());
                 }
                 Err(SendError::Full) => {
                     self.begun |= sent > 0;
                     if sent > before {
-                        // A peer that reads, however slowly, is not stalled.
                         self.room.restart();
                     }
-                    self.wait()?;
+                    let lead = self.lead.as_deref_mut();
+                    self.link.wait_for_room(self.half, &mut self.room, lead)?;
                 }
                 Err(e) => return Err(self.link.send_failed(e, self.lead.as_deref_mut())),
             }
         }
     }
 
-    fn wait(&mut self) -> Result<(), SendError> {
-        let lead = self.lead.as_deref_mut();
-        let waited = self.link.wait_for_room(self.half, &mut self.room, lead);
-        waited.map_err(|e| if self.begun { self.link.stalled(e) } else { e })
-    }
-
-    /// Tells the peer that the rest will not come.
+    /// Tells the peer that the rest will not come. There is always room for that.
     fn abandon(&mut self) -> Result<(), SendError> {
-        while self.begun {
-            match self.half.abandon() {
-                Ok(()) => self.begun = false,
-                Err(SendError::Full) => self.wait()?,
-                Err(e) => return Err(e),
-            }
+        if !std::mem::take(&mut self.begun) {
+            return Ok(());
         }
-        Ok(())
+        self.half.abandon().map_err(|e| {
+            self.link.half_sent.store(true, Ordering::Relaxed);
+            match e {
+                SendError::Link(_) => self.link.send_failed(e, self.lead.as_deref_mut()),
+                e => self.link.stalled(e),
+            }
+        })
     }
 }
 
 impl Drop for LinkPieces<'_, '_> {
     /// Also when code of the user's panicked while it wrote.
     fn drop(&mut self) {
-        if self.begun && self.half.abandon().is_err() {
-            self.link.half_sent.store(true, Ordering::Relaxed);
-            let stalled_ms = self.link.limits.send_timeout_ms;
-            self.link.end(LinkError::Stalled { stalled_ms });
-        }
+        // What went wrong has ended the link.
+        let _ = self.abandon();
     }
 }
 

@@ -94,12 +94,19 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
     /// only make room by reading.
     #[inline]
     pub(crate) fn claim(&mut self, min_len: usize) -> Result<bool, PeerFault> {
+        self.claim_leaving(min_len, 0)
+    }
+
+    /// As [`claim`](Self::claim), with `spare` bytes left over: a message that was begun can then
+    /// always be abandoned.
+    #[inline]
+    fn claim_leaving(&mut self, min_len: usize, spare: usize) -> Result<bool, PeerFault> {
         self.claimed = None;
         let largest = self.max_frame();
-        let need = footprint(min_len.min(largest));
+        let need = footprint(min_len.min(largest)) + spare;
         let to_end = self.ring.capacity() - self.offset();
-        let pad = if need > to_end { to_end } else { 0 };
-        if self.free() < pad + footprint(largest) {
+        let pad = if need - spare > to_end { to_end } else { 0 };
+        if self.free() < pad + footprint(largest) + spare {
             self.reload_head()?;
         }
         if self.free() < pad + need {
@@ -115,7 +122,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
             self.write(Kind::Pad, pad - HEADER);
             self.publish();
         }
-        let contiguous = self.free().min(self.ring.capacity() - self.offset());
+        let contiguous = (self.free() - spare).min(self.ring.capacity() - self.offset());
         self.claimed = Some((contiguous - HEADER).min(largest));
         Ok(true)
     }
@@ -170,7 +177,7 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
         let largest = self.max_frame();
         while let Some(rest) = piece.get(*sent..).filter(|rest| !rest.is_empty()) {
             // A quarter of a frame keeps wakes rare; asking for a whole one would pad too much.
-            if !self.claim(rest.len().min(largest / 4))? {
+            if !self.claim_leaving(rest.len().min(largest / 4), footprint(0))? {
                 return Ok(false);
             }
             let part = rest.len().min(self.claimed.unwrap_or(0));
