@@ -40,6 +40,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The body, if it was handed over.
+    #[inline]
     #[must_use]
     pub fn tail(&self) -> Option<&Bytes> {
         self.tail.as_deref()
@@ -52,10 +53,9 @@ impl<'a> Frame<'a> {
     /// As [`Envelope::parse`] and [`Envelope::with_body`].
     #[inline]
     pub fn envelope(&self) -> Result<Envelope<'_>, PeerFault> {
-        let envelope = Envelope::parse(self.buffer)?;
         match self.tail() {
-            None => Ok(envelope),
-            Some(tail) => envelope.with_body(tail),
+            None => Envelope::parse(self.buffer),
+            Some(tail) => with_tail(self.buffer, tail),
         }
     }
 
@@ -107,6 +107,7 @@ impl Kept {
     }
 
     /// The body, if it was handed over.
+    #[inline]
     #[must_use]
     pub fn tail(&self) -> Option<&Bytes> {
         self.tail.as_deref()
@@ -119,10 +120,9 @@ impl Kept {
     /// As [`Envelope::parse`] and [`Envelope::with_body`].
     #[inline]
     pub fn envelope(&self) -> Result<Envelope<'_>, PeerFault> {
-        let envelope = Envelope::parse(&self.head)?;
         match self.tail() {
-            None => Ok(envelope),
-            Some(tail) => envelope.with_body(tail),
+            None => Envelope::parse(&self.head),
+            Some(tail) => with_tail(&self.head, tail),
         }
     }
 
@@ -163,6 +163,12 @@ impl Kept {
     pub(crate) fn owner(&self) -> &Bytes {
         self.tail().unwrap_or(&self.head)
     }
+}
+
+/// Apart, so that the usual message takes the short way.
+#[cold]
+fn with_tail<'a>(head: &'a [u8], tail: &'a [u8]) -> Result<Envelope<'a>, PeerFault> {
+    Envelope::parse(head)?.with_body(tail)
 }
 
 impl From<Bytes> for Kept {

@@ -232,6 +232,7 @@ impl Link {
         self.runner_turns.store(turns.wrapping_add(1), Ordering::Relaxed);
     }
 
+    #[inline]
     fn handle_message(self: &Arc<Self>, bytes: &[u8], owned: Option<&Kept>, work: &mut Work<'_>) {
         let Work { peer, service, last_event } = work;
         let (peer, service) = (*peer, *service);
@@ -283,6 +284,7 @@ impl Link {
         }
     }
 
+    #[inline]
     fn handle_request(
         self: &Arc<Self>,
         message: &Envelope<'_>,

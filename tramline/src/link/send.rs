@@ -93,6 +93,7 @@ impl Link {
     }
 
     /// Sends a call's message.
+    #[inline(always)]
     pub(super) fn send_outgoing(
         &self,
         sender: SenderGuard<'_>,
@@ -320,6 +321,7 @@ impl Link {
 }
 
 /// Writes head and body.
+#[inline(always)]
 fn write(writer: &mut FrameWriter<'_>, head: &Head<'_>, fill: Fill<'_>) -> Result<(), SendError> {
     writer
         .put(&head.to_bytes())
