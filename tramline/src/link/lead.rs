@@ -19,7 +19,7 @@ const LOOKS_PER_CLOCK: u32 = 16;
 
 /// How often a thread lets others go on before it sleeps. A choice: a few calls of others fit into
 /// it, and it is over before a sleep and its wake would be.
-const YIELDS: u32 = 4;
+const YIELDS: u32 = 32;
 
 /// A request or a subscription about to be sent.
 pub(crate) struct Outgoing<'a, 'f> {
