@@ -106,7 +106,7 @@ pub fn call_until_the_end(client: &Client, calls: &AtomicU64) -> InvokeError {
     unreachable!("nobody counts so far")
 }
 
-/// The ends of what [`Down`] emitted, for whoever killed the client.
+/// The ends of what `Down` emitted, for whoever killed the client.
 #[derive(Debug, Default)]
 pub struct Ends(pub Mutex<Vec<SendError>>);
 
