@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
-use tramline::{Client, Event, SendError, json};
+use tramline::{Client, Event, InvokeError, SendError, json};
 use tramline_tests::fixture::limits;
 use tramline_tests::tally::{Count, Tally};
-use tramline_tests::{PATIENCE, Setup, conformance};
+use tramline_tests::{PATIENCE, Setup, Transport, conformance};
 
 conformance! {
     full_link_reports_backpressure_and_recovers,
@@ -18,6 +19,7 @@ conformance! {
     both_sides_may_flood_each_other,
     calls_and_echoed_events_from_many_threads_do_not_lock_up,
     a_call_waits_for_its_answer_behind_many_events,
+    a_deadline_in_the_middle_of_a_large_message_ends_the_call_and_not_the_link,
 }
 
 fn wait_up(client: &Client, count: u64) -> Count {
@@ -200,4 +202,29 @@ fn a_call_waits_for_its_answer_behind_many_events(setup: &Setup) {
         assert_eq!(sum, round + 1);
     }
     tally.expect(10_000);
+}
+
+fn a_deadline_in_the_middle_of_a_large_message_ends_the_call_and_not_the_link(setup: &Setup) {
+    let f = setup.open();
+    f.client.emit("blocking", "gate").expect("room");
+    f.wait_entered("gate", 1);
+    // Far more than there is room for while nobody reads.
+    let large = json!({ "text": "x".repeat(7 << 20) });
+    let call = f.client.invoke::<String, _>("echo_text", large).timeout(Duration::from_millis(50));
+    thread::scope(|scope| {
+        let ended = scope.spawn(|| call.wait());
+        if setup.transport == Transport::Shm {
+            // What was begun is taken back, so the caller has its time for itself.
+            let ended = ended.join().expect("no panic");
+            assert!(matches!(ended, Err(InvokeError::Send(SendError::Full))), "{ended:?}");
+            f.open_gate("gate");
+        } else {
+            f.open_gate("gate");
+            let _ = ended.join().expect("no panic");
+        }
+    });
+    assert_eq!(f.client.ended(), None);
+    let sum = f.client.invoke("add", json!({ "a": 2, "b": 3 })).timeout(PATIENCE);
+    let sum: i64 = sum.wait().expect("the link lives");
+    assert_eq!(sum, 5);
 }

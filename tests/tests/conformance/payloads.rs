@@ -13,6 +13,7 @@ conformance! {
     a_large_payload_does_not_disturb_small_ones_around_it,
     a_large_value_that_fails_while_it_is_written_disturbs_nothing,
     a_large_value_that_panics_while_it_is_written_disturbs_nothing,
+    a_value_that_swallows_errors_arrives_whole_or_not_at_all,
     a_value_above_the_message_limit_is_refused_with_its_length_and_disturbs_nothing,
 }
 
@@ -131,5 +132,34 @@ fn a_value_above_the_message_limit_is_refused_with_its_length_and_disturbs_nothi
         }
         other => panic!("{other:?}"),
     }
+    assert_adds(&f);
+}
+
+/// A text, written without a look at whether that went well.
+struct Careless(String);
+
+impl Serialize for Careless {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        let _ = map.serialize_entry("text", &self.0);
+        map.end()
+    }
+}
+
+fn a_value_that_swallows_errors_arrives_whole_or_not_at_all(setup: &Setup) {
+    if setup.codec == Setup::own_codec() {
+        // erased-serde, which carries the codecs of users, panics at such a value.
+        return;
+    }
+    let f = setup.open();
+    for len in [100, 10_000, 3 * KIB * KIB] {
+        let echo = f.client.invoke("echo_text", Careless("x".repeat(len))).timeout(PATIENCE);
+        let echoed: String = echo.wait().expect("a text");
+        assert_eq!(echoed.len(), len);
+    }
+    let text = "x".repeat(Limits::default().max_message_len);
+    let refused = f.client.invoke::<String, _>("echo_text", Careless(text)).timeout(PATIENCE);
+    let refused = refused.wait();
+    assert!(matches!(refused, Err(InvokeError::Send(SendError::TooLarge { .. }))), "{refused:?}");
     assert_adds(&f);
 }

@@ -13,6 +13,7 @@ use tramline_tests::{PATIENCE, bounded, commands, eventually};
 fn short() -> Limits {
     let mut limits = limits();
     limits.handshake_timeout_ms = 200;
+    limits.max_connections_per_process = 256;
     limits
 }
 
@@ -224,12 +225,10 @@ fn stalled(name: &str, running: &Running, count: usize) -> Vec<RawPeer> {
 fn a_server_that_stops_tells_all_peers_before_it_waits_for_any() {
     bounded(|| {
         let (name, running, _refused) = serve();
-        let deaf = stalled(&name, &running, 60);
+        // A quarter of a second for each, one after the other, would be beyond all patience.
+        let deaf = stalled(&name, &running, 200);
         let mut attentive = open(&name);
-        // One after the other these would take 15 s.
-        let started = std::time::Instant::now();
         running.stop();
-        assert!(started.elapsed().as_secs() < 8, "a quarter of a second for each?");
         let goodbye = attentive.frame().expect("a goodbye");
         assert_eq!(Envelope::parse(&goodbye).expect("a message").head.kind, Kind::Goodbye);
         drop(deaf);

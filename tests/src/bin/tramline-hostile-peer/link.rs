@@ -41,6 +41,7 @@ pub(crate) mod record {
     pub(crate) const LAST: u8 = 4;
     pub(crate) const PAD: u8 = 5;
     pub(crate) const CLOSE: u8 = 8;
+    pub(crate) const ABANDON: u8 = 9;
 }
 
 const RING_LEN: usize = 1 << 16;

@@ -156,7 +156,11 @@ const ATTACKS: &[Attack] = &[
     ),
     ("server-bad-hello", "greetings and hellos that break a rule", servers::bad_hello),
     ("server-their-own", "the client's own memory, offered back to it", servers::their_own),
-    ("server-flood", "events, calls and answers without end, but never the answer", servers::flood),
+    (
+        "server-flood",
+        "events, calls, answers, beginnings without end, but never the answer",
+        servers::flood,
+    ),
     ("server-scribbling", "random words over its whole segment", servers::scribbling),
 ];
 

@@ -278,6 +278,11 @@ pub(crate) fn flood(stage: &Stage) {
             }
         });
     }
+    server.instead_of_an_answer("messages begun and abandoned", |link, _| {
+        while link.try_record(record::FIRST, &[7]) && link.try_record(record::ABANDON, &[]) {
+            while link.poll().is_some() {}
+        }
+    });
 }
 
 pub(crate) fn scribbling(stage: &Stage) {
