@@ -14,6 +14,8 @@ use crate::commands;
 pub enum Transport {
     /// Shared memory to another process.
     Shm,
+    /// The same with two threads there for all connections: one may be kept in a listener.
+    ShmShared,
     /// A socket to another process.
     Pipe,
     /// Within this process.
@@ -25,7 +27,7 @@ impl Transport {
     #[must_use]
     pub fn scheme(self) -> &'static str {
         match self {
-            Self::Shm => "shm",
+            Self::Shm | Self::ShmShared => "shm",
             Self::Pipe => "pipe",
             Self::Mem => "mem",
         }
@@ -84,6 +86,9 @@ impl Setup {
                 let server = commands::serve(Server::new(), server);
                 Side::Here(server.start(&endpoint).expect("the name is free"))
             }
+            Transport::ShmShared => {
+                Side::There(serve_there_on(self.program, &endpoint, &server, 2))
+            }
             Transport::Shm | Transport::Pipe => {
                 Side::There(serve_there(self.program, &endpoint, &server))
             }
@@ -98,13 +103,20 @@ impl Setup {
 /// Starts a test peer that serves.
 #[must_use]
 pub fn serve_there(program: &str, endpoint: &str, limits: &Limits) -> Peer {
+    serve_there_on(program, endpoint, limits, 0)
+}
+
+/// Starts a test peer that serves on this many threads; 0 is one for each connection.
+#[must_use]
+pub fn serve_there_on(program: &str, endpoint: &str, limits: &Limits, threads: usize) -> Peer {
     let limits = [
         limits.max_message_len.to_string(),
         limits.send_timeout_ms.to_string(),
         limits.max_connections.to_string(),
+        threads.to_string(),
     ];
-    let [message, send, connections] = &limits;
-    Peer::ready(program, &["serve", endpoint, message, send, connections])
+    let [message, send, connections, threads] = &limits;
+    Peer::ready(program, &["serve", endpoint, message, send, connections, threads])
 }
 
 /// The usual limits, but with a send timeout that fails a test instead of hiding a standstill.
@@ -112,6 +124,7 @@ pub fn serve_there(program: &str, endpoint: &str, limits: &Limits) -> Peer {
 pub fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.send_timeout_ms = u64::try_from(2 * PATIENCE.as_millis()).expect("a minute");
+    limits.handshake_timeout_ms = 30_000;
     limits
 }
 
@@ -192,6 +205,7 @@ macro_rules! conformance {
         $crate::conformance!(@ pipe_json, Pipe, $crate::Setup::JSON; $($case)*);
         $crate::conformance!(@ mem_msgpack, Mem, $crate::Setup::MSGPACK; $($case)*);
         $crate::conformance!(@ mem_json, Mem, $crate::Setup::JSON; $($case)*);
+        $crate::conformance!(@ shm_shared, ShmShared, $crate::Setup::MSGPACK; $($case)*);
         $crate::conformance!(@ shm_own_codec, Shm, $crate::Setup::own_codec(); $($case)*);
     };
     (@ $module:ident, $transport:ident, $codec:expr; $($case:ident)*) => {

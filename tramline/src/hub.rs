@@ -17,8 +17,9 @@ use tramline_transport_pipe::{Listener, Stream, mem};
 
 use crate::endpoint::Scheme;
 use crate::link::{Link, Service};
-use crate::meet;
-use crate::processes::Processes;
+use crate::meet::{self, Met};
+use crate::processes::{OfProcess, Processes};
+use crate::shared::{Connection, Drive};
 
 /// How long a failing `accept` is left alone. A choice: far above the cost of a try, far below what
 /// a person notices.
@@ -57,6 +58,7 @@ pub(crate) struct Hub {
     on_refused: Option<Box<Refused>>,
     on_ended: Option<Box<Ended>>,
     exit_with_parent: bool,
+    drive: Drive,
     next_peer_id: AtomicU64,
     /// Every open connection, in the order in which they came.
     links: Mutex<HashMap<u64, (Arc<Link>, Peer)>>,
@@ -66,9 +68,61 @@ pub(crate) struct Hub {
     processes: Arc<Processes>,
     /// Connections that are being told that there are too many.
     refusing: AtomicUsize,
-    /// Threads of this server that run.
-    threads: Mutex<usize>,
+    at_work: Mutex<AtWork>,
     thread_ended: Notice,
+}
+
+/// What runs for a server.
+#[derive(Debug, Default, Clone, Copy)]
+struct AtWork {
+    /// Threads, and connections that share one.
+    threads: usize,
+    /// Connections that are tasks of somebody else's runtime: nobody blocks until they end, for
+    /// they may need the very thread that would.
+    tasks: usize,
+}
+
+/// One thread, or one connection, of a server for as long as it runs.
+pub(crate) struct Seat {
+    hub: Arc<Hub>,
+    is_task: bool,
+    /// Counts the peer's process in as long as the connection lasts.
+    counted: Option<OfProcess>,
+}
+
+impl Seat {
+    fn take(hub: &Arc<Hub>) -> Self {
+        hub.at_work().threads += 1;
+        Self { hub: Arc::clone(hub), is_task: false, counted: None }
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// What had a thread becomes a task.
+    #[cfg(all(target_os = "linux", feature = "tokio"))]
+    pub(crate) fn leave_thread(&mut self) {
+        self.is_task = true;
+        let mut at_work = self.hub.at_work();
+        at_work.threads -= 1;
+        at_work.tasks += 1;
+        drop(at_work);
+        self.hub.thread_ended.notify(usize::MAX);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut at_work = self.hub.at_work();
+        if self.is_task {
+            at_work.tasks -= 1;
+        } else {
+            at_work.threads -= 1;
+        }
+        drop(at_work);
+        self.hub.thread_ended.notify(usize::MAX);
+    }
 }
 
 impl Hub {
@@ -90,6 +144,7 @@ impl Hub {
             on_refused,
             on_ended: None,
             exit_with_parent: false,
+            drive: Drive::default(),
             next_peer_id: AtomicU64::new(1),
             links: Mutex::default(),
             knocker: Mutex::new(None),
@@ -97,7 +152,7 @@ impl Hub {
             stopping: AtomicBool::new(false),
             processes: Arc::default(),
             refusing: AtomicUsize::new(0),
-            threads: Mutex::new(0),
+            at_work: Mutex::default(),
             thread_ended: Notice::new(),
         }
     }
@@ -110,6 +165,19 @@ impl Hub {
     pub(crate) fn on_ended(mut self, told: Option<Box<Ended>>) -> Self {
         self.on_ended = told;
         self
+    }
+
+    pub(crate) fn drive(mut self, drive: Drive) -> Self {
+        self.drive = drive;
+        self
+    }
+
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    pub(crate) fn waits(&self) -> WaitMode {
+        self.wait_mode
     }
 
     pub(crate) fn wait_mode(mut self, mode: WaitMode) -> Self {
@@ -131,32 +199,35 @@ impl Hub {
         self.thread_ended.notify(usize::MAX);
     }
 
-    fn running_threads(&self) -> MutexGuard<'_, usize> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn at_work(&self) -> MutexGuard<'_, AtWork> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts a thread that counts as the server's own.
-    fn spawn(
+    pub(crate) fn spawn(
         self: &Arc<Self>,
         name: &str,
         work: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) -> std::io::Result<()> {
-        struct Counted(Arc<Hub>);
-        impl Drop for Counted {
-            fn drop(&mut self) {
-                *self.0.running_threads() -= 1;
-                self.0.thread_ended.notify(usize::MAX);
-            }
-        }
-        *self.running_threads() += 1;
-        let counted = Counted(Arc::clone(self));
-        std::thread::Builder::new().name(name.into()).spawn(move || work(&counted.0)).map(drop)
+        self.spawn_seated(name, move |seat| work(&seat.hub))
+    }
+
+    /// The same with work that may outlive the thread.
+    fn spawn_seated(
+        self: &Arc<Self>,
+        name: &str,
+        work: impl FnOnce(Seat) + Send + 'static,
+    ) -> std::io::Result<()> {
+        let seat = Seat::take(self);
+        std::thread::Builder::new().name(name.into()).spawn(move || work(seat)).map(drop)
     }
 
     /// Starts to accept connections.
     pub(crate) fn open(self: &Arc<Self>, door: Door) -> Result<(), Error> {
         let started = match door {
             Door::Socket(listener) => {
+                let sharing = self.drive.start(self);
+                sharing.map_err(|e| ConnectError::os("starting the server's threads", e))?;
                 let listener = Arc::new(listener);
                 self.door_is_open.store(true, Ordering::SeqCst);
                 *self.knocker() = Some(Knocker::Socket(Arc::clone(&listener)));
@@ -174,15 +245,16 @@ impl Hub {
                     while let Some(mem) = listener.accept() {
                         // Whatever process this is, it is us.
                         let peer = PeerIdentity::default();
-                        hub.receive(peer, move |_| Ok(Box::new(mem).into_halves()));
+                        hub.receive(peer, move |_| Ok((Box::new(mem).into_halves(), None)));
                     }
                     drop(listener);
                     hub.door_closed();
                 })
             }
             Door::Parent(stream) => self.spawn("tramline-parent", move |hub| {
+                // Alone, hence on this thread: it ends with its connection.
                 let ended = meet::answer(stream, hub.scheme, &hub.limits)
-                    .and_then(|halves| hub.serve(halves));
+                    .and_then(|(halves, _)| Ok(hub.welcome(halves, Seat::take(hub))?.run()));
                 hub.report(&ended);
                 let vanished = !matches!(ended, Ok(LinkError::Closed));
                 if vanished && hub.exit_with_parent && !hub.stopping.load(Ordering::SeqCst) {
@@ -191,7 +263,10 @@ impl Hub {
                 }
             }),
         };
-        started.map_err(|e| ConnectError::os("starting the server's thread", e).into())
+        started.map_err(|e| {
+            self.drive.stop();
+            ConnectError::os("starting the server's thread", e).into()
+        })
     }
 
     fn accept(self: &Arc<Self>, listener: &Listener) {
@@ -207,22 +282,23 @@ impl Hub {
                     // One connection's failure, such as too many descriptors, is not the server's.
                     // Go on when a connection has ended; it may have been the last descriptor.
                     event_listener::listener!(self.thread_ended => ended);
-                    self.report(&Err(e));
+                    self.report::<()>(&Err(e));
                     event_listener::Listener::wait_timeout(ended, ACCEPT_PAUSE);
                 }
             }
         }
     }
 
-    /// Serves one connection on a thread of its own.
+    /// Serves one connection: on a thread of its own, or on it until it is handed to a shared one.
     fn receive(
         self: &Arc<Self>,
         peer: PeerIdentity,
-        meet: impl FnOnce(&Hub) -> Result<Halves, ConnectError> + Send + 'static,
+        meet: impl FnOnce(&Hub) -> Result<Met, ConnectError> + Send + 'static,
     ) {
         let Limits { max_connections, max_connections_per_process, .. } = self.limits;
         // The acceptor is one of them.
-        if *self.running_threads() > max_connections {
+        let AtWork { threads, tasks } = *self.at_work();
+        if threads + tasks > max_connections + self.drive.threads() {
             self.refuse(&format!("{max_connections} connections are the limit"), meet);
             return;
         }
@@ -231,13 +307,18 @@ impl Hub {
             self.refuse(&format!("{why} are the limit"), meet);
             return;
         };
-        let spawned = self.spawn("tramline-server", move |hub| {
-            let ended = meet(hub).and_then(|halves| hub.serve(halves));
-            hub.report(&ended);
-            drop(counted);
+        let spawned = self.spawn_seated("tramline-server", move |mut seat| {
+            seat.counted = Some(counted);
+            let hub = &Arc::clone(&seat.hub);
+            let served = meet(hub).and_then(|(halves, doorbell)| {
+                let connection = hub.welcome(halves, seat)?;
+                let left = hub.drive.take_over(connection, doorbell);
+                Ok(left.map(Connection::run))
+            });
+            hub.report(&served);
         });
         if let Err(e) = spawned {
-            self.report(&Err(ConnectError::os("starting a connection's thread", e)));
+            self.report::<()>(&Err(ConnectError::os("starting a connection's thread", e)));
         }
     }
 
@@ -246,14 +327,14 @@ impl Hub {
     fn refuse(
         self: &Arc<Self>,
         text: &str,
-        meet: impl FnOnce(&Hub) -> Result<Halves, ConnectError> + Send + 'static,
+        meet: impl FnOnce(&Hub) -> Result<Met, ConnectError> + Send + 'static,
     ) {
         let goodbye = Goodbye::new(codes::TOO_MANY_PEERS, text);
         let code = goodbye.code.clone();
-        self.report(&Err(ConnectError::Refused { code, text: text.into() }));
+        self.report::<()>(&Err(ConnectError::Refused { code, text: text.into() }));
         if self.refusing.fetch_add(1, Ordering::Relaxed) < MAX_REFUSING {
             let told = self.spawn("tramline-refuse", move |hub| {
-                let _ = meet(hub).and_then(|mut halves| {
+                let _ = meet(hub).and_then(|(mut halves, _)| {
                     meet::hear_hello(&mut halves, &hub.codecs, &hub.limits)?;
                     meet::refuse(&mut halves, &goodbye, &hub.limits)
                 });
@@ -266,14 +347,18 @@ impl Hub {
         self.refusing.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn report(&self, ended: &Result<LinkError, ConnectError>) {
-        if let (Err(e), Some(told)) = (ended, &self.on_refused) {
+    fn report<T>(&self, served: &Result<T, ConnectError>) {
+        if let (Err(e), Some(told)) = (served, &self.on_refused) {
             told(e);
         }
     }
 
-    /// Hello, then everything else, until the link is over.
-    fn serve(self: &Arc<Self>, mut halves: Halves) -> Result<LinkError, ConnectError> {
+    /// Hello: the connection is open then, and waits for whoever runs it.
+    fn welcome(
+        self: &Arc<Self>,
+        mut halves: Halves,
+        seat: Seat,
+    ) -> Result<Connection, ConnectError> {
         let mut agreement = meet::hear_hello(&mut halves, &self.codecs, &self.limits)?;
         halves.set_wait_mode(self.wait_mode);
         let capabilities = self.service.router.capabilities();
@@ -303,12 +388,15 @@ impl Hub {
             (link, peer)
         };
         link.claim_runner();
-        let ended = link.run(&peer, &self.service);
-        self.links().remove(&id);
+        Ok(Connection::new(link, peer, seat))
+    }
+
+    /// Forgets a connection whose link is over.
+    pub(crate) fn ended(&self, peer: &Peer, why: &LinkError) {
+        self.links().remove(&peer.id());
         if let Some(told) = &self.on_ended {
-            told(&peer, &ended);
+            told(peer, why);
         }
-        Ok(ended)
     }
 
     /// Every connected peer, in the order in which they came.
@@ -327,6 +415,7 @@ impl Hub {
         }
         let links: Vec<_> = self.links().values().map(|(link, _)| Arc::clone(link)).collect();
         Link::close_all(&links, &LinkError::Closed);
+        self.drive.stop();
     }
 
     /// Blocks until no connection can come any more.
@@ -343,17 +432,18 @@ impl Hub {
     pub(crate) fn wait(&self) {
         loop {
             event_listener::listener!(self.thread_ended => ended);
-            if *self.running_threads() == 0 {
+            if self.at_work().threads == 0 {
                 return;
             }
             event_listener::Listener::wait(ended);
         }
     }
 
-    pub(crate) async fn ended(&self) {
+    pub(crate) async fn stopped(&self) {
         loop {
             let ended = self.thread_ended.listen();
-            if *self.running_threads() == 0 {
+            let AtWork { threads, tasks } = *self.at_work();
+            if threads + tasks == 0 {
                 return;
             }
             ended.await;

@@ -16,6 +16,7 @@ mod link;
 mod meet;
 mod processes;
 mod server;
+mod shared;
 #[cfg(unix)]
 mod sidecar;
 

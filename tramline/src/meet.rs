@@ -11,6 +11,7 @@ use tramline_core::session::{Agreement, Goodbye, Hello, agree};
 use tramline_core::transport::{Transport, WaitFor};
 use tramline_core::{AnyCodec, ConnectError, Halves, Limits, SendError};
 use tramline_transport_pipe::{PipeTransport, Stream};
+use tramline_transport_shm::Doorbell;
 
 use crate::endpoint::Scheme;
 
@@ -69,6 +70,9 @@ fn whole_limit(error: ConnectError, limits: &Limits) -> ConnectError {
     }
 }
 
+/// A fresh connection; with its doorbell if it goes through shared memory.
+pub(crate) type Met = (Halves, Option<Doorbell>);
+
 /// The client's side: offers what `scheme` allows, takes what the server picks.
 pub(crate) fn call(
     stream: Stream,
@@ -87,15 +91,11 @@ pub(crate) fn call(
             why: "the server does not offer it".into(),
         });
     }
-    open(stream, chosen, ours, limits)
+    open(stream, chosen, ours, limits).map(|(halves, _)| halves)
 }
 
 /// The server's side: picks the best transport both can use.
-pub(crate) fn answer(
-    stream: Stream,
-    scheme: Scheme,
-    limits: &Limits,
-) -> Result<Halves, ConnectError> {
+pub(crate) fn answer(stream: Stream, scheme: Scheme, limits: &Limits) -> Result<Met, ConnectError> {
     let deadline = Instant::now() + Duration::from_millis(limits.handshake_timeout_ms);
     let ours = offered(scheme)?;
     let theirs = read_greeting(&stream, deadline).map_err(|e| whole_limit(e, limits))?;
@@ -114,27 +114,30 @@ pub(crate) fn answer(
 }
 
 #[cfg(unix)]
-fn open(stream: Stream, both: u8, ours: u8, limits: &Limits) -> Result<Halves, ConnectError> {
+fn open(stream: Stream, both: u8, ours: u8, limits: &Limits) -> Result<Met, ConnectError> {
     use tramline_transport_shm::Established;
 
     let both = both & ours;
     if both & SHM == 0 {
-        return Ok(Box::new(PipeTransport::new(stream, limits)?).into_halves());
+        return Ok((Box::new(PipeTransport::new(stream, limits)?).into_halves(), None));
     }
     let peer = stream.peer();
     match tramline_transport_shm::establish(stream.into_fd(), limits, peer)? {
-        Established::Open(shm) => Ok(Box::new(shm).into_halves()),
+        Established::Open(shm) => {
+            let doorbell = shm.doorbell();
+            Ok((Box::new(shm).into_halves(), doorbell))
+        }
         Established::Rejected { socket, .. } if both & PIPE != 0 => {
             let stream = Stream::from_fd(socket)?;
-            Ok(Box::new(PipeTransport::new(stream, limits)?).into_halves())
+            Ok((Box::new(PipeTransport::new(stream, limits)?).into_halves(), None))
         }
         Established::Rejected { why, .. } => Err(why),
     }
 }
 
 #[cfg(not(unix))]
-fn open(stream: Stream, _: u8, _: u8, limits: &Limits) -> Result<Halves, ConnectError> {
-    Ok(Box::new(PipeTransport::new(stream, limits)?).into_halves())
+fn open(stream: Stream, _: u8, _: u8, limits: &Limits) -> Result<Met, ConnectError> {
+    Ok((Box::new(PipeTransport::new(stream, limits)?).into_halves(), None))
 }
 
 /// The client's hello and the server's answer.

@@ -21,6 +21,7 @@ use crate::endpoint::{Endpoint, Scheme};
 use crate::executor::Executor;
 use crate::hub::{Door, Ended, Hub, Refused};
 use crate::link::Service;
+use crate::shared::Drive;
 
 /// A server about to be started: commands, values, listeners and what peers may do.
 ///
@@ -57,6 +58,9 @@ pub struct Server {
     capabilities: Capabilities,
     listeners: Listeners,
     executor: Executor,
+    shared_threads: Option<usize>,
+    /// Set by `on_tokio`; `shared_threads` comes first.
+    drive: Drive,
     codecs: Vec<AnyCodec>,
     limits: Limits,
     wait_mode: WaitMode,
@@ -114,7 +118,7 @@ impl Server {
     }
 
     /// Calls `listener` for every event of this name that a peer emits and may emit. Events of one
-    /// peer come in order, on that peer's thread.
+    /// peer come in order, on the thread that serves that peer.
     #[must_use]
     pub fn listen(
         mut self,
@@ -163,15 +167,50 @@ impl Server {
         self
     }
 
-    /// Runs async commands on the tokio runtime this is called in.
+    /// Serves all connections on `count` threads, at least one, instead of a thread for each: for
+    /// servers with many clients that are quiet most of the time.
+    ///
+    /// Such a thread gives each connection that has news a turn of a few dozen messages; with no
+    /// news at all it sleeps on all of them at once. What surprises people:
+    ///
+    /// - An inline command or a listener that takes its time keeps all connections of its thread
+    ///   waiting, and so does an `emit` in one of them to a peer that does not read; use `try_emit`
+    ///   there, or a plain command. Plain and async commands run elsewhere as ever.
+    /// - Waking up costs a few microseconds more than with a thread for each, and the threads
+    ///   share their CPU.
+    /// - It holds for shared memory on Linux. Connections through a pipe, within one process, or
+    ///   to a parent process have a thread each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::Server;
+    ///
+    /// let server = Server::new().shared_threads(1);
+    /// # let _ = server;
+    /// ```
+    #[must_use]
+    pub fn shared_threads(mut self, count: usize) -> Self {
+        self.shared_threads = Some(count);
+        self
+    }
+
+    /// Runs on the tokio runtime this is called in: async commands, and the connections themselves,
+    /// as one task each instead of one thread.
+    ///
+    /// What [`shared_threads`](Self::shared_threads) says about inline commands, listeners and
+    /// transports holds here, too; if both are asked for, connections go to the shared threads. A
+    /// task does not look out for messages before it sleeps, so a lone call takes longer than with a
+    /// thread. [`Running::stop`] does not wait for the tasks.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// Outside a tokio runtime, or in one that was built without `enable_io`.
     #[cfg(feature = "tokio")]
     #[must_use]
-    pub fn on_tokio(self) -> Self {
+    pub fn on_tokio(mut self) -> Self {
         let runtime = tokio::runtime::Handle::current();
+        self.drive = Drive::tokio();
         self.executor(move |future| {
             runtime.spawn(future);
         })
@@ -187,8 +226,8 @@ impl Server {
     /// Is told of every connection that came about and has ended, and why, for logs:
     /// [`LinkError::Fault`] says what a peer did against the rules, and where.
     ///
-    /// Called once for each, on the connection's own thread and after its last message; commands
-    /// that still run are not waited for. By then the peer is no longer among the
+    /// Called once for each, on the thread that served the connection and after its last message;
+    /// commands that still run are not waited for. By then the peer is no longer among the
     /// [`Clients`].
     ///
     /// # Examples
@@ -285,6 +324,11 @@ impl Server {
             }
             codecs.push(codec);
         }
+        let drive = match self.shared_threads {
+            Some(count) => Drive::shared(count)
+                .map_err(|e| ConnectError::os("preparing the server's threads", e))?,
+            None => self.drive,
+        };
         let Self { commands, mut states, capabilities, listeners, executor, .. } = self;
         let mut mistake = None;
         let hub = Arc::new_cyclic(|hub| {
@@ -304,6 +348,7 @@ impl Server {
                 .on_ended(self.on_ended)
                 .exit_with_parent(self.parent && !self.outlives_parent)
                 .wait_mode(self.wait_mode)
+                .drive(drive)
         });
         match mistake {
             Some(mistake) => Err(mistake.into()),
@@ -334,7 +379,8 @@ impl Running {
         Clients::new(Arc::downgrade(&self.hub))
     }
 
-    /// Stops serving and ends every connection. Returns when all of its threads have ended.
+    /// Stops serving and ends every connection. Returns when all of its threads have ended, but not
+    /// for the tasks of [`Server::on_tokio`], which may need this very thread.
     pub fn stop(&self) {
         self.hub.stop();
         self.hub.wait();
@@ -381,7 +427,7 @@ impl IntoFuture for Serve {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let running = self.running?;
-            running.hub.ended().await;
+            running.hub.stopped().await;
             Ok(())
         })
     }

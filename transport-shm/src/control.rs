@@ -1,7 +1,9 @@
-//! The control socket of an open link: descriptors of bodies that are handed over, and nothing else.
+//! The control socket of an open link: descriptors of bodies that are handed over, doorbells for a
+//! side that sleeps on the socket, and nothing else.
 //!
-//! A message is a ticket of 8 bytes with exactly one descriptor. At most one lies in the socket: the
-//! next is sent when the peer's `head` has passed the BLOB record of the last.
+//! A descriptor comes with 9 bytes, [`TICKET`] and the ticket's number. At most one lies in the
+//! socket: the next is sent when the peer's `head` has passed the BLOB record of the last. A doorbell
+//! is one byte, [`RING`].
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -15,12 +17,47 @@ use rustix::net::{
 
 use crate::segment::Refused;
 
-/// Bytes of a ticket.
-const TICKET_LEN: usize = 8;
+/// A doorbell: all of it.
+const RING: u8 = 1;
+/// What a ticket begins with.
+const TICKET: u8 = 2;
+/// Bytes of a ticket with what it begins with.
+const TICKET_LEN: usize = 9;
+
+/// Doorbells taken in one go. A choice: an honest peer leaves one or two.
+const RINGS_AT_ONCE: usize = 256;
+/// Doorbells that may lie before a ticket. A choice: more than a socket holds, so that a peer that
+/// goes on ringing does not keep a reader for ever.
+const MAX_RINGS_BEFORE_TICKET: usize = 4096;
+
+fn ticket_bytes(ticket: u64) -> [u8; TICKET_LEN] {
+    let mut bytes = [TICKET; TICKET_LEN];
+    bytes[1..].copy_from_slice(&ticket.to_le_bytes());
+    bytes
+}
+
+/// Sends a doorbell. Never blocks, whatever the peer does with its end.
+pub(crate) fn ring(socket: BorrowedFd<'_>) {
+    // Full: bytes that wake the peer are there already. Gone: nobody is left to wake.
+    let _ = rustix::net::send(socket, &[RING], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}
+
+/// Takes the doorbells out that come first: how many. What is no doorbell stays where it is.
+pub(crate) fn take_rings(socket: BorrowedFd<'_>) -> usize {
+    let mut bytes = [0_u8; RINGS_AT_ONCE];
+    let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let Ok((found, _)) = rustix::net::recv(socket, &mut bytes, peek) else { return 0 };
+    let rings = bytes[..found].iter().take_while(|byte| **byte == RING).count();
+    if rings == 0 {
+        return 0;
+    }
+    rustix::net::recv(socket, &mut bytes[..rings], RecvFlags::DONTWAIT)
+        .map_or(0, |(taken, _)| taken)
+}
 
 /// Sends a ticket with its descriptor. Never blocks; all of it goes or nothing.
 pub(crate) fn send(socket: BorrowedFd<'_>, ticket: u64, file: BorrowedFd<'_>) -> Result<(), Errno> {
-    let bytes = ticket.to_le_bytes();
+    let bytes = ticket_bytes(ticket);
     let files = [file];
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     let sent = rustix::io::retry_on_intr(|| {
@@ -35,9 +72,17 @@ pub(crate) fn send(socket: BorrowedFd<'_>, ticket: u64, file: BorrowedFd<'_>) ->
 }
 
 /// Takes the descriptor of a record that has been read. It was sent before the record, so it is
-/// there, or the peer has broken a rule: the words say which.
-pub(crate) fn take(socket: BorrowedFd<'_>, ticket: u64) -> Result<OwnedFd, Refused> {
+/// there, or the peer has broken a rule: the words say which. Doorbells before it are taken as well
+/// where `rings` may come: whoever reads the ring is awake.
+pub(crate) fn take(socket: BorrowedFd<'_>, ticket: u64, rings: bool) -> Result<OwnedFd, Refused> {
     use Refused::{Os, Unfit};
+    let mut rung = 0;
+    while rings && rung < MAX_RINGS_BEFORE_TICKET {
+        match take_rings(socket) {
+            0 => break,
+            taken => rung += taken,
+        }
+    }
     let mut bytes = [0; TICKET_LEN];
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
@@ -68,7 +113,7 @@ pub(crate) fn take(socket: BorrowedFd<'_>, ticket: u64) -> Result<OwnedFd, Refus
     if got.bytes != TICKET_LEN {
         return Err(Unfit("no whole ticket"));
     }
-    if u64::from_le_bytes(bytes) != ticket {
+    if bytes != ticket_bytes(ticket) {
         return Err(Unfit("a descriptor with another ticket"));
     }
     file.ok_or(Unfit("a ticket without a descriptor"))
@@ -77,9 +122,9 @@ pub(crate) fn take(socket: BorrowedFd<'_>, ticket: u64) -> Result<OwnedFd, Refus
 /// What lies in the socket, unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pending {
-    /// Nothing, and more may come.
+    /// Nothing but doorbells, if those may come.
     Nothing,
-    /// One ticket with a descriptor.
+    /// First of all one ticket with a descriptor.
     Ticket,
     /// What nobody may send.
     Garbage,
@@ -87,9 +132,9 @@ pub(crate) enum Pending {
     End,
 }
 
-/// Looks at what lies in the socket and takes nothing. Not while somebody else may
-/// [`take`](take) from it.
-pub(crate) fn look(socket: BorrowedFd<'_>) -> Pending {
+/// Looks at what lies in the socket and takes nothing. Not while somebody else may take from it.
+/// `rings` says whether doorbells may come.
+pub(crate) fn look(socket: BorrowedFd<'_>, rings: bool) -> Pending {
     // Also counts what cannot be peeked at: urgent bytes, and what lies behind a descriptor.
     let unread = rustix::io::ioctl_fionread(socket);
     let mut bytes = [0; TICKET_LEN + 1];
@@ -102,9 +147,13 @@ pub(crate) fn look(socket: BorrowedFd<'_>) -> Pending {
     match (unread, got) {
         (Ok(0), Err(Errno::AGAIN)) => Pending::Nothing,
         (_, Ok(got)) if got.bytes == 0 => Pending::End,
+        (Ok(_), Ok(_)) if rings && bytes[0] == RING => Pending::Nothing,
+        // A descriptor ends what can be peeked at. What lies behind it, doorbells if anything, is
+        // looked at when it has been taken.
         (Ok(unread), Ok(got))
-            if unread == TICKET_LEN as u64
+            if (unread == TICKET_LEN as u64 || rings)
                 && got.bytes == TICKET_LEN
+                && bytes[0] == TICKET
                 && got.flags.contains(ReturnFlags::CTRUNC) =>
         {
             Pending::Ticket

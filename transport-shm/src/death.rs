@@ -1,6 +1,9 @@
 //! Noticing that a peer is gone: one thread per process sleeps on all control sockets, or on the
 //! peers' processes where there is no socket.
 //!
+//! A side that sleeps on its control socket takes the bytes out of it by itself; then only the hang-up
+//! is looked for here.
+//!
 //! It has no timer, so an idle process stays idle. It does not survive `fork` without `exec`; the
 //! child of such a fork must not use links of its parent.
 
@@ -21,7 +24,7 @@ use crate::link::Link;
 #[derive(Debug)]
 pub(crate) enum Lifeline {
     /// The control socket: hung up by the peer, or by its end.
-    Socket(OwnedFd),
+    Socket(Arc<OwnedFd>),
     /// The peer's process, where there is no socket: readable once it has ended.
     #[cfg(feature = "named")]
     Process(OwnedFd),
@@ -73,6 +76,17 @@ pub(crate) fn watch(link: &Arc<Link>) -> io::Result<WatchId> {
         return Err(error.into());
     }
     Ok(WatchId(id))
+}
+
+/// Leaves the bytes on a watched socket to somebody else from now on.
+pub(crate) fn watch_hang_ups_only(WatchId(id): WatchId, socket: BorrowedFd<'_>) -> io::Result<()> {
+    let id = epoll::EventData::new_u64(id);
+    let wanted = epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+    match epoll::modify(watcher()?.epoll.as_fd(), socket, id, wanted) {
+        // Not there any more: the peer hung up.
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Ends a watch. Before its descriptor is closed, for a closed descriptor cannot be taken out.

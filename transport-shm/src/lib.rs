@@ -16,6 +16,8 @@ mod counters;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 mod death;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+mod doorbell;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 #[cfg(any(fuzzing, all(test, not(loom))))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -49,6 +51,8 @@ mod absent;
 pub use counters::Counters;
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 pub use counters::LinkCounters;
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+pub use doorbell::Doorbell;
 pub use inspect::{SegmentReport, inspect};
 #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
 pub use link::ShmTransport;
@@ -61,7 +65,7 @@ pub use segment::{BlobBuilder, SealedBlob};
 pub use trusted::{TrustedParts, TrustedReader};
 
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
-pub use absent::{BlobBuilder, SealedBlob, ShmTransport};
+pub use absent::{BlobBuilder, Doorbell, SealedBlob, ShmTransport};
 
 /// How a handshake ended.
 #[cfg(unix)]

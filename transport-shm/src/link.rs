@@ -3,7 +3,7 @@
 mod halves;
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -16,12 +16,13 @@ pub(crate) use self::halves::{ShmReceiver, ShmSender, ShmSignal};
 use crate::control::{self, Pending};
 use crate::counters::LinkCounters;
 use crate::death::{self, Lifeline};
+use crate::doorbell::{Doorbell, Words};
 use crate::layout;
 use crate::probe::Probe;
-use crate::ring::Side;
 use crate::ring::consumer::Consumer;
-use crate::ring::memory::{OwnMap, OwnRingMap, OwnWords, PeerMap};
+use crate::ring::memory::{OwnMap, OwnRingMap, OwnWords as _, PeerMap};
 use crate::ring::producer::Producer;
+use crate::ring::{PARKED_ON_FUTEX, Side};
 use crate::segment::{self, Refused};
 use crate::sync::{AtomicU32, Ordering};
 use crate::wake::budget::Budget;
@@ -37,14 +38,19 @@ pub(crate) struct Link {
     own: OwnMap,
     peer: PeerMap,
     lifeline: Lifeline,
-    /// Held while a descriptor is taken out of the socket, and while the watcher looks into it: it
-    /// sees one or none, never one that is just leaving.
+    /// Held while anything is taken out of the socket or looked at in it: whoever looks sees one
+    /// descriptor or none, never one that is just leaving.
     taking: Mutex<()>,
     over: AtomicU32,
     kicks: AtomicU32,
     fault: OnceLock<PeerFault>,
     watch: OnceLock<death::WatchId>,
+    /// Told of each kick, once this side sleeps on the control socket.
+    told: OnceLock<Box<Told>>,
 }
+
+/// Told of kicks.
+pub(crate) type Told = dyn Fn() + Send + Sync;
 
 impl Link {
     /// What tells that the peer is gone.
@@ -53,9 +59,9 @@ impl Link {
     }
 
     /// The control socket, unless the peers met by name.
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
+    fn socket(&self) -> Option<&Arc<OwnedFd>> {
         match &self.lifeline {
-            Lifeline::Socket(socket) => Some(socket.as_fd()),
+            Lifeline::Socket(socket) => Some(socket),
             #[cfg(feature = "named")]
             Lifeline::Process(_) => None,
         }
@@ -64,7 +70,19 @@ impl Link {
     /// What lies in the control socket: for the watcher.
     pub(crate) fn look_at_socket(&self) -> Pending {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
-        self.socket().map_or(Pending::Nothing, control::look)
+        let rings = self.sleeps_on_socket();
+        self.socket().map_or(Pending::Nothing, |socket| control::look(socket.as_fd(), rings))
+    }
+
+    /// Takes doorbells out of the control socket: how many, none once only something else is left.
+    pub(crate) fn take_rings(&self) -> usize {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.socket().map_or(0, |socket| control::take_rings(socket.as_fd()))
+    }
+
+    /// Whether this side has said, or may say, that it sleeps on the control socket.
+    fn sleeps_on_socket(&self) -> bool {
+        self.told.get().is_some()
     }
 
     /// The body with this ticket, checked and mapped.
@@ -72,7 +90,8 @@ impl Link {
         let taken = {
             let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
             let none = Err(Refused::Unfit("a descriptor cannot come without a socket"));
-            self.socket().map_or(none, |socket| control::take(socket, ticket))
+            let rings = self.sleeps_on_socket();
+            self.socket().map_or(none, |socket| control::take(socket.as_fd(), ticket, rings))
         };
         taken.and_then(|file| segment::accept_blob(&file, len)).map_err(|refused| match refused {
             Refused::Unfit(why) => self.fault(PeerFault::new("blob", why)),
@@ -98,6 +117,23 @@ impl Link {
     #[inline]
     pub(crate) fn peer_probe(&self) -> u64 {
         self.peer.probe()
+    }
+
+    /// Our own words.
+    pub(crate) fn own(&self) -> &OwnMap {
+        &self.own
+    }
+
+    /// From now on this side sleeps on the control socket, and `told` hears of each kick.
+    pub(crate) fn sleep_on_socket(&self, told: Box<Told>) -> std::io::Result<()> {
+        // The watcher keeps away from the bytes first: from the next announcement on they may come.
+        if let (Some(watch), Some(socket)) = (self.watch.get(), self.socket()) {
+            death::watch_hang_ups_only(*watch, socket.as_fd())?;
+        }
+        // Once for each link; the first one stays.
+        let _ = self.told.set(told);
+        // What was kicked for before is looked at by whoever asked.
+        Ok(())
     }
 
     /// Whether the link is over, for whatever reason.
@@ -132,8 +168,8 @@ impl Link {
     fn end(&self, state: u32) {
         // PAIRS WITH the acquire in `PeerMap::state`.
         self.own.word32(layout::STATE).store(state, Ordering::Release);
-        self.own.ring_bell(Side::Data);
-        self.own.ring_bell(Side::Space);
+        self.own.ring_bell(Side::Data, PARKED_ON_FUTEX);
+        self.own.ring_bell(Side::Space, PARKED_ON_FUTEX);
         match &self.lifeline {
             Lifeline::Socket(socket) => {
                 // Fails only if the peer is gone already, which is what is wanted.
@@ -204,6 +240,9 @@ impl Link {
         // PAIRS WITH the acquire in `kicks`, and with the kernel's comparison in `wait`.
         self.kicks.fetch_add(1, Ordering::Release);
         futex::wake_private(&self.kicks);
+        if let Some(told) = self.told.get() {
+            told();
+        }
     }
 }
 
@@ -216,8 +255,8 @@ impl Drop for Link {
     }
 }
 
-type ShmProducer = Producer<OwnRingMap, OwnMap, PeerMap>;
-type ShmConsumer = Consumer<OwnMap, PeerMap>;
+type ShmProducer = Producer<OwnRingMap, Words, PeerMap>;
+type ShmConsumer = Consumer<Words, PeerMap>;
 
 /// An open connection through shared memory, from [`establish`](crate::establish).
 ///
@@ -263,7 +302,14 @@ impl ShmTransport {
         max_message_len: usize,
         cpus: usize,
     ) -> std::io::Result<Self> {
-        Self::open_with(Lifeline::Socket(socket), own, peer, identity, max_message_len, cpus)
+        Self::open_with(
+            Lifeline::Socket(Arc::new(socket)),
+            own,
+            peer,
+            identity,
+            max_message_len,
+            cpus,
+        )
     }
 
     /// The same, with whatever tells that the peer is gone.
@@ -277,8 +323,14 @@ impl ShmTransport {
     ) -> std::io::Result<Self> {
         // PAIRS WITH the acquire in `PeerMap::state`.
         own.word32(layout::STATE).store(layout::STATE_OPEN, Ordering::Release);
+        let socket = match &lifeline {
+            Lifeline::Socket(socket) => Some(Arc::clone(socket)),
+            #[cfg(feature = "named")]
+            Lifeline::Process(_) => None,
+        };
+        let words = Words::new(own.clone(), socket);
         let link = Arc::new(Link {
-            own: own.clone(),
+            own,
             peer: peer.clone(),
             lifeline,
             taking: Mutex::new(()),
@@ -286,14 +338,15 @@ impl ShmTransport {
             kicks: AtomicU32::new(0),
             fault: OnceLock::new(),
             watch: OnceLock::new(),
+            told: OnceLock::new(),
         });
         let watch = death::watch(&link)?;
         // Set once, here.
         let _ = link.watch.set(watch);
         Ok(Self {
             identity,
-            producer: Producer::new(ring, own.clone(), peer.clone()),
-            consumer: Consumer::new(own, peer, max_message_len),
+            producer: Producer::new(ring, words.clone(), peer.clone()),
+            consumer: Consumer::new(words, peer, max_message_len),
             link,
             max_message_len,
             cpus,
@@ -311,6 +364,15 @@ impl ShmTransport {
     #[must_use]
     pub fn counters(&self) -> LinkCounters {
         LinkCounters::new(self.link.own.clone(), self.link.peer.clone())
+    }
+
+    /// What lets this side sleep on the control socket, together with other connections, instead of
+    /// in [`Signal::wait`](tramline_core::transport::Signal::wait). It keeps the link open, as a
+    /// half does. None for a link without a socket.
+    #[must_use]
+    pub fn doorbell(&self) -> Option<Doorbell> {
+        let socket = Arc::clone(self.link.socket()?);
+        Some(Doorbell::new(Arc::clone(&self.link), socket))
     }
 }
 

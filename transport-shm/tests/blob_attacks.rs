@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use kit::{
     BLOB, FIRST, blob_file, blob_record, blob_seals, limits, receive_kept, sealed, send_with,
-    with_records,
+    ticket_bytes, with_records,
 };
 use rustix::fs::{MemfdFlags, SealFlags};
 use tramline_core::frame::Kept;
@@ -22,7 +22,7 @@ fn good() -> OwnedFd {
 }
 
 fn ticket(socket: &UnixStream, ticket: u64, files: &[BorrowedFd<'_>]) {
-    send_with(socket, &ticket.to_le_bytes(), files);
+    send_with(socket, &ticket_bytes(ticket), files);
 }
 
 fn receive(halves: &mut Halves) -> Result<Kept, LinkError> {
@@ -163,14 +163,21 @@ fn record_without_a_descriptor_closes_the_link() {
 
 #[test]
 fn bytes_without_a_record_close_the_link() {
-    for bytes in [&b"x"[..], b"1234567", b"12345678", b"123456789"] {
+    for bytes in [&b"x"[..], b"\x01", b"\x02", b"\x02234567", b"\x0223456789", b"\x022345678910"] {
         let (mut halves, mut socket) = with_records(&limits(1 << 16), &[]);
         socket.write_all(bytes).expect("written");
         assert_fault(&mut halves, &["control socket"]);
     }
     // A ticket of the wrong length, or of the right one in two messages.
     let file = good();
-    for (one, two) in [(&b"1234567"[..], &b""[..]), (b"123456789", b""), (b"1234", b"5678")] {
+    let parts = [
+        (&b"\x022345678"[..], &b""[..]),
+        (b"\x02234567890", b""),
+        (b"123456789", b""),
+        (b"\x01\x0223456789", b""),
+        (b"\x022345", b"6789"),
+    ];
+    for (one, two) in parts {
         let (mut halves, mut socket) = with_records(&limits(1 << 16), &[]);
         send_with(&socket, one, &[file.as_fd()]);
         // The link may have ended by now.

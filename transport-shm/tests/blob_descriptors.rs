@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use kit::{
     BLOB, FIRST, blob_file, blob_record, blob_seals, limits, link, receive_kept, sealed, send_blob,
-    send_with, with_records,
+    send_with, ticket_bytes, with_records,
 };
 use rustix::fs::MemfdFlags;
 use tramline_core::LinkError;
@@ -69,7 +69,7 @@ fn handing_over_leaks_no_descriptor_and_no_page() {
             if sealed_well {
                 file = sealed(file, blob_seals());
             }
-            send_with(&socket, &0_u64.to_le_bytes(), &vec![file.as_fd(); count]);
+            send_with(&socket, &ticket_bytes(0), &vec![file.as_fd(); count]);
             drop((file, socket));
             match receive_kept(&mut *halves.receiver, &*halves.signal) {
                 Ok(kept) => assert!(count == 1 && sealed_well && kept.len() == 5004),

@@ -18,12 +18,18 @@ fn main() {
     let args: Vec<_> = std::env::args().skip(1).collect();
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     match args[..] {
-        ["serve", endpoint, message, send, connections] => {
+        ["serve", endpoint, message, send, connections, threads] => {
             let mut limits = Limits::default();
+            // A loaded machine is not what is looked for.
+            limits.handshake_timeout_ms = 30_000;
             limits.max_message_len = message.parse().expect("bytes");
             limits.send_timeout_ms = send.parse().expect("milliseconds");
             limits.max_connections = connections.parse().expect("a number");
-            let server = commands::serve(Server::new(), limits).start(endpoint);
+            let mut server = commands::serve(Server::new(), limits);
+            if let count @ 1.. = threads.parse().expect("a number") {
+                server = server.shared_threads(count);
+            }
+            let server = server.start(endpoint);
             let server = server.expect("the name is free");
             end_with_input();
             println!("ready");

@@ -22,6 +22,8 @@ struct Settings {
     limits: Limits,
     /// Everything is allowed, not only what test clients need.
     all: bool,
+    /// Threads for all connections; 0 is one for each.
+    threads: usize,
     /// How long a call may take.
     call_ms: u64,
 }
@@ -40,7 +42,8 @@ fn main() {
 
 fn settings(args: &[String]) -> Settings {
     // Generous where nothing is said: a loaded machine is not what is looked for.
-    let mut settings = Settings { limits: Limits::default(), all: false, call_ms: 60_000 };
+    let mut settings =
+        Settings { limits: Limits::default(), all: false, threads: 0, call_ms: 60_000 };
     settings.limits.handshake_timeout_ms = 30_000;
     settings.limits.send_timeout_ms = 60_000;
     for arg in args {
@@ -57,6 +60,7 @@ fn settings(args: &[String]) -> Settings {
             "mapped" => tramline::set_mapped_limit(size),
             "send" => limits.send_timeout_ms = number,
             "handshake" => limits.handshake_timeout_ms = number,
+            "threads" => settings.threads = size,
             "all" => settings.all = number != 0,
             "call" => settings.call_ms = number,
             "descriptors" => limit_descriptors(number),
@@ -77,6 +81,9 @@ fn serve(endpoint: &str, settings: &Settings) {
     let mut server = commands::serve(Server::new(), settings.limits)
         .on_refused(|error| Report::refused(error).print())
         .on_ended(|peer, why| Report::ended(peer, why).print());
+    if settings.threads > 0 {
+        server = server.shared_threads(settings.threads);
+    }
     if settings.all {
         server = server.allow(Capabilities::all());
     }

@@ -34,7 +34,8 @@ fn blob(len: usize, seed: u8) -> SealedBlob {
 
 /// Whether bodies are handed over at all.
 fn handed_over(setup: &Setup) -> bool {
-    cfg!(target_os = "linux") && setup.transport == Transport::Shm
+    let shm = matches!(setup.transport, Transport::Shm | Transport::ShmShared);
+    cfg!(target_os = "linux") && shm
 }
 
 fn blob_reaches_the_handler_without_a_copy_where_that_is_possible(setup: &Setup) {

@@ -22,6 +22,9 @@ const HOSTILE: &str = env!("CARGO_BIN_EXE_tramline-hostile-peer");
 /// The smallest rings and messages: limits are reached soon.
 const SMALL: [&str; 2] = ["ring=65536", "message=65536"];
 
+/// The same with one thread for all connections.
+const SHARED: [&str; 3] = ["ring=65536", "message=65536", "threads=1"];
+
 /// Performs an attack on a server that speaks shared memory only.
 fn attack(name: &'static str, check: impl FnMut(&Variant) + Send + 'static) {
     attack_with("shm", &SMALL, name, check);

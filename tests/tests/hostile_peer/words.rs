@@ -3,7 +3,7 @@
 use tramline_tests::bounded;
 use tramline_tests::victim::{Attacker, Variant, Victim};
 
-use crate::{HOSTILE, SMALL, VICTIM, assert_left, attack, number};
+use crate::{HOSTILE, SHARED, SMALL, VICTIM, assert_left, attack, attack_with, number};
 
 #[test]
 fn head_going_back_closes_the_link() {
@@ -45,6 +45,25 @@ fn bells_without_a_reason_keep_nobody_from_working() {
 #[test]
 fn doorbell_storm_closes_the_link() {
     attack("doorbell-storm", |variant| variant.report.assert_fault(&["control socket"]));
+}
+
+#[test]
+fn doorbell_flood_closes_a_link_on_a_shared_thread() {
+    attack_with("shm", &SHARED, "doorbell-flood", |variant| {
+        variant.report.assert_fault(&["control socket"]);
+        let many = variant.report.text.contains("doorbells a second");
+        assert_eq!(many, variant.name.ends_with("without end"), "{variant:?}");
+    });
+}
+
+#[test]
+fn half_a_hang_up_ends_a_link_on_a_shared_thread() {
+    attack_with("shm", &SHARED, "half-hang-up", assert_left);
+}
+
+#[test]
+fn park_toggler_costs_a_shared_thread_bounded_work() {
+    attack_with("shm", &SHARED, "park-toggler", assert_left);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! Whoever holds the receiver *leads*: reads the ring and hands messages out. A thread that waits
 //! for its own reply leads by itself (`lead.rs`), so a lone call makes no hop. Everything that is
-//! not a reply belongs to the *runner* (`runner.rs`), one thread per connection: always there on a
-//! server, started on a client by the first listener or awaited call.
+//! not a reply belongs to the *runner* (`runner.rs`), one thread per connection, or one that serves
+//! many (`crate::shared`): always there on a server, started on a client by the first listener or
+//! awaited call.
 //!
 //! Rules that keep it alive:
 //!
@@ -14,6 +15,7 @@
 //! - Whoever waits for room reads meanwhile, so two full sides do not wait for each other.
 //! - No lock is held while a listener or a handler runs.
 
+mod batch;
 mod calls;
 mod inbox;
 mod lead;
@@ -42,7 +44,7 @@ pub(crate) use self::calls::Ended;
 use self::inbox::Inbox;
 pub(crate) use self::lead::{Outgoing, deadline_passed};
 use self::room::Room;
-pub(crate) use self::runner::Service;
+pub(crate) use self::runner::{IfQuiet, Runner, Service, Step};
 
 /// The runner is at work, or about to look for work.
 const AWAKE: u8 = 0;
@@ -112,6 +114,8 @@ pub(crate) struct Link {
     inbox: Inbox,
     runner: AtomicU8,
     runner_thread: OnceLock<ThreadId>,
+    /// The runner serves other connections, too: it must not wait for room.
+    shares_thread: AtomicBool,
     /// Counted up when the runner begins and when it ends to handle a message: odd in the middle.
     runner_turns: AtomicU64,
     standing_in: AtomicBool,
@@ -146,6 +150,7 @@ impl Link {
             inbox: Inbox::default(),
             runner: AtomicU8::new(ABSENT),
             runner_thread: OnceLock::new(),
+            shares_thread: AtomicBool::new(false),
             runner_turns: AtomicU64::new(0),
             standing_in: AtomicBool::new(false),
             sleeping_leaders: AtomicUsize::new(0),
@@ -164,6 +169,11 @@ impl Link {
 
     pub(crate) fn codec(&self) -> AnyCodec {
         self.codec
+    }
+
+    /// The runner will serve other connections, too.
+    pub(crate) fn share_thread(&self) {
+        self.shares_thread.store(true, Ordering::Relaxed);
     }
 
     /// Why the link is over, if it is.

@@ -1,20 +1,22 @@
-//! The runner: one thread per connection that handles what is not a reply.
+//! The runner: handles what is not a reply. A thread of its own for each connection, or one that many
+//! connections share (`crate::shared`): the steps are the same.
 
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use tramline_core::command::{Call, Handler, OwnedCall};
+use bytes::Bytes;
+use tramline_core::command::{Call, Handler, OwnedCall, RawBody};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::events::{Event, LastEvent, Listeners};
 use tramline_core::frame::Kept;
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
-use tramline_core::peer::{Patience, Peer, send_bytes};
+use tramline_core::peer::{Later, Patience, Peer, Port as _, send_bytes};
 use tramline_core::router::{self, Router};
 use tramline_core::transport::WaitFor;
-use tramline_core::{Frame, LinkError, PeerFault};
+use tramline_core::{LinkError, PeerFault, SendError};
 
+use super::batch::{Batch, Next, is_for_callers};
 use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Held, Link, try_lock};
 use crate::executor::Executor;
 
@@ -67,70 +69,97 @@ impl Link {
     /// Runs until the link is over; says why it is.
     pub(crate) fn run(self: &Arc<Self>, peer: &Peer, service: &Arc<Service>) -> LinkError {
         let _ = self.runner_thread.set(std::thread::current().id());
-        let mut work = Work { peer, service, last_event: LastEvent::default() };
-        let mut batch = Batch::default();
+        let mut runner = Runner::new(IfQuiet::Spin, Patience::SendTimeout);
         loop {
-            // Read first: whatever happens from now on ends the sleeps below.
-            let kicks = self.signal.kicks();
-            let over = self.over().cloned();
-            self.work_off(&mut batch, &mut work, over.is_some());
-            if let Some(error) = over {
-                return error;
-            }
-            let deadline = self.calls.end_overdue(Instant::now);
-            let wait = WaitFor { kicks, ..WaitFor::default() };
-            if !self.may_start_calls() {
-                self.sleep(ASLEEP_ON_KICK, wait, deadline, || !self.may_start_calls());
-                continue;
-            }
-            if !batch.is_empty() {
-                // A call has ended since the last look. The rest of the batch comes before anything
-                // that is still to be read.
-                continue;
-            }
-            let Some(mut lead) = self.try_lead() else {
-                // Another thread leads. It kicks us when it leaves, or when it has read something
-                // for us.
-                self.sleep(ASLEEP_ON_KICK, wait, deadline, || {
-                    self.inbox.is_empty() && try_lock(&self.receiver).is_none()
-                });
-                continue;
-            };
-            if !self.inbox.is_empty() {
-                lead.step_aside();
-                continue;
-            }
-            lead.disarm();
-            match self.fill(&mut batch, &mut *lead) {
-                Ok(()) if !batch.is_empty() => {
-                    // Odd before the fence in `step_aside`, which PAIRS WITH the one in
-                    // `task_added`. What follows may take its time: a thread that waits for its
-                    // reply reads on.
-                    self.turn();
-                    lead.step_aside();
-                    self.handle_batch(&mut batch, &mut work, false);
-                    self.turn();
+            match self.step(&mut runner, peer, service) {
+                Step::Over(error) => return error,
+                Step::Asleep(wait) => {
+                    self.signal.wait(wait);
+                    self.awake();
                 }
-                Ok(()) => {
-                    if let Some(ticket) = lead.arm() {
-                        lead.release();
-                        let wait = WaitFor { data: Some(ticket), ..wait };
-                        self.sleep(ASLEEP_ON_DATA, wait, deadline, || self.inbox.is_empty());
-                    } else {
-                        lead.step_aside();
-                    }
-                }
-                Err(e) => {
-                    lead.step_aside();
-                    self.end(e);
-                }
+                Step::Busy | Step::Quiet => {}
             }
         }
     }
 
+    /// The runner looks again.
+    pub(crate) fn awake(&self) {
+        self.runner.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// Reads and handles what is there, but no more than others can wait for.
+    #[inline]
+    pub(crate) fn step(
+        self: &Arc<Self>,
+        runner: &mut Runner,
+        peer: &Peer,
+        service: &Arc<Service>,
+    ) -> Step {
+        let Runner { batch, last_event, if_quiet, patience } = runner;
+        let (if_quiet, patience) = (*if_quiet, *patience);
+        let mut work = Work { peer, service, last_event, patience };
+        // Read first: whatever happens from now on ends the sleeps below.
+        let kicks = self.signal.kicks();
+        let over = self.over().cloned();
+        self.work_off(batch, &mut work, over.is_some());
+        if let Some(error) = over {
+            return Step::Over(error);
+        }
+        let deadline = self.calls.end_overdue(Instant::now);
+        let wait = WaitFor { kicks, ..WaitFor::default() };
+        if !self.may_start_calls() {
+            return self.fall_asleep(ASLEEP_ON_KICK, wait, deadline, || !self.may_start_calls());
+        }
+        if !batch.is_empty() {
+            // A call has ended since the last look. The rest of the batch comes before anything
+            // that is still to be read.
+            return Step::Busy;
+        }
+        let Some(mut lead) = self.try_lead() else {
+            // Another thread leads. It kicks us when it leaves, or when it has read something
+            // for us.
+            return self.fall_asleep(ASLEEP_ON_KICK, wait, deadline, || {
+                self.inbox.is_empty() && try_lock(&self.receiver).is_none()
+            });
+        };
+        if !self.inbox.is_empty() {
+            lead.step_aside();
+            return Step::Busy;
+        }
+        lead.disarm();
+        match self.fill(batch, &mut *lead, if_quiet == IfQuiet::Spin) {
+            Ok(()) if !batch.is_empty() => {
+                // Odd before the fence in `step_aside`, which PAIRS WITH the one in `task_added`.
+                // What follows may take its time: a thread that waits for its reply reads on.
+                self.turn();
+                lead.step_aside();
+                self.handle_batch(batch, &mut work, false);
+                self.turn();
+            }
+            Ok(()) if if_quiet == IfQuiet::Leave => {
+                lead.step_aside();
+                return Step::Quiet;
+            }
+            Ok(()) => {
+                if let Some(ticket) = lead.arm() {
+                    lead.release();
+                    let wait = WaitFor { data: Some(ticket), ..wait };
+                    let still = || self.inbox.is_empty();
+                    return self.fall_asleep(ASLEEP_ON_DATA, wait, deadline, still);
+                }
+                lead.step_aside();
+            }
+            Err(e) => {
+                lead.step_aside();
+                self.end(e);
+            }
+        }
+        Step::Busy
+    }
+
     /// Reads what is there, after having looked out for it: replies go to those who wait, the rest
     /// into the batch. An empty batch means that nothing comes for now.
-    fn fill(&self, batch: &mut Batch, receiver: Held<'_>) -> Result<(), LinkError> {
+    fn fill(&self, batch: &mut Batch, receiver: Held<'_>, spin: bool) -> Result<(), LinkError> {
         debug_assert!(batch.is_empty(), "what is in it is older");
         let mut gathered = false;
         for _ in 0..BATCH_READS {
@@ -145,7 +174,7 @@ impl Link {
                 }
                 Ok(None) if batch.is_empty() => {
                     batch.ready_in_a_row = 0;
-                    if !receiver.spin() {
+                    if !spin || !receiver.spin() {
                         return Ok(());
                     }
                 }
@@ -172,10 +201,12 @@ impl Link {
         // PAIRS WITH the fence in `task_added`.
         fence(Ordering::SeqCst);
         self.handle_batch(batch, work, over);
+        let mut left = BATCH_READS;
         while batch.is_empty()
-            && (over || self.may_start_calls())
+            && (over || (left > 0 && self.may_start_calls()))
             && let Some(message) = self.take_from_inbox()
         {
+            left = left.saturating_sub(1);
             self.handle(message.bytes(), Some(&message), work);
         }
         self.turn();
@@ -197,22 +228,23 @@ impl Link {
             && self.bytes_in_flight.load(Ordering::SeqCst) < self.limits.max_queued_len
     }
 
-    /// Sleeps if `still` holds after everyone can see that we are about to.
-    fn sleep(
+    /// Time to sleep if `still` holds after everyone can see that we are about to.
+    fn fall_asleep(
         &self,
         state: u8,
         mut wait: WaitFor,
         deadline: Option<Instant>,
         still: impl FnOnce() -> bool,
-    ) {
+    ) -> Step {
         self.runner.store(state, Ordering::SeqCst);
         // PAIRS WITH the fences in `Link::pass_on` and `Link::put_into_inbox`.
         fence(Ordering::SeqCst);
         if still() && self.over().is_none() {
             wait.timeout = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-            self.signal.wait(wait);
+            return Step::Asleep(wait);
         }
-        self.runner.store(AWAKE, Ordering::SeqCst);
+        self.awake();
+        Step::Busy
     }
 
     /// Handles one message, after a turn was started and a fence was passed. `owned` is the same
@@ -234,8 +266,7 @@ impl Link {
 
     #[inline]
     fn handle_message(self: &Arc<Self>, bytes: &[u8], owned: Option<&Kept>, work: &mut Work<'_>) {
-        let Work { peer, service, last_event } = work;
-        let (peer, service) = (*peer, *service);
+        let Work { peer, service, ref mut last_event, patience } = *work;
         let parsed = owned.map_or_else(|| Envelope::parse(bytes), Kept::envelope);
         let message = match parsed {
             Ok(message) => message,
@@ -251,7 +282,7 @@ impl Link {
             Kind::Request if !self.may_start_calls() => {}
             Kind::Request => {
                 let tail = owned.and_then(Kept::tail);
-                self.handle_request(&message, tail, keep, peer, service);
+                self.handle_request(&message, tail, keep, work);
             }
             Kind::Event => {
                 if !service.may_use_event(name) {
@@ -265,7 +296,7 @@ impl Link {
                     self.unsubscribe_if_deaf(service, name);
                 }
             }
-            Kind::Subscribe => self.handle_subscribe(id, name, peer, service),
+            Kind::Subscribe => self.handle_subscribe(id, name, peer, service, patience),
             Kind::Unsubscribe => {
                 let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
                 names.remove(name);
@@ -290,21 +321,26 @@ impl Link {
         message: &Envelope<'_>,
         tail: Option<&Bytes>,
         keep: impl FnOnce() -> Kept,
-        peer: &Peer,
-        service: &Arc<Service>,
+        work: &Work<'_>,
     ) {
+        let Work { peer, service, patience, .. } = *work;
         let Head { id, name, body, .. } = message.head;
         let states = service.router.states();
+        // Answered on this thread.
+        let here = || {
+            let call = Call::new(id, name, body, message.body, peer, states);
+            if patience == Patience::None { call.never_blocking() } else { call }
+        };
         let handler = match service.router.route(name) {
             Ok(handler) => handler,
             Err(rejection) => {
-                Call::new(id, name, body, message.body, peer, states).reject(&rejection);
+                here().reject(&rejection);
                 return;
             }
         };
         match handler {
             Handler::Inline(run) => {
-                let call = Call::new(id, name, body, message.body, peer, states);
+                let call = here();
                 router::run(run, &tail.map_or(call, |tail| call.owned_by(tail)));
             }
             Handler::Blocking(run) => {
@@ -331,9 +367,19 @@ impl Link {
         }
     }
 
-    fn handle_subscribe(&self, id: u64, name: &str, peer: &Peer, service: &Service) {
+    fn handle_subscribe(
+        &self,
+        id: u64,
+        name: &str,
+        peer: &Peer,
+        service: &Service,
+        patience: Patience,
+    ) {
         let states = service.router.states();
-        let call = Call::new(id, name, BodyKind::Empty, &[], peer, states);
+        let mut call = Call::new(id, name, BodyKind::Empty, &[], peer, states);
+        if patience == Patience::None {
+            call = call.never_blocking();
+        }
         if let Err(e) = check_event_name(name) {
             call.refuse(tramline_core::error::codes::BAD_ARGUMENTS, &e.to_string());
             return;
@@ -351,7 +397,12 @@ impl Link {
         drop(names);
         if room {
             let head = Head { kind: Kind::Response, body: BodyKind::Empty, id, name: "" };
-            let _ = send_bytes(self, &head, &[], Patience::SendTimeout);
+            let sent = send_bytes(self, &head, &[], patience);
+            if patience == Patience::None && matches!(sent, Err(SendError::Full)) {
+                let (kind, body_kind, body) =
+                    (Kind::Response, BodyKind::Empty, RawBody::Borrowed(&[]));
+                self.send_later(Later { kind, body_kind, id, name: "", body });
+            }
         } else {
             let text = format!("{MAX_SUBSCRIPTIONS} subscriptions are the limit");
             call.refuse(tramline_core::error::codes::DENIED, &text);
@@ -373,118 +424,87 @@ impl Link {
 struct Work<'a> {
     peer: &'a Peer,
     service: &'a Arc<Service>,
+    last_event: &'a mut LastEvent,
+    /// How long an answer that is given on this thread may wait for room.
+    patience: Patience,
+}
+
+/// What a step does when nothing has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfQuiet {
+    /// Looks out for as long as that pays, then lets the peer know that this side sleeps.
+    Spin,
+    /// Nothing: the next look comes soon.
+    Leave,
+    /// Lets the peer know at once that this side sleeps.
+    Sleep,
+}
+
+/// How a step ended.
+pub(crate) enum Step {
+    /// There is more to do, or may be.
+    Busy,
+    /// Nothing has come; nobody was told to ring ([`IfQuiet::Leave`]).
+    Quiet,
+    /// To be called again after this, and after [`Link::awake`].
+    Asleep(WaitFor),
+    /// The link is over, and everything that came before is handled.
+    Over(LinkError),
+}
+
+/// What the runner keeps between two steps.
+pub(crate) struct Runner {
+    batch: Batch,
     last_event: LastEvent,
+    pub(crate) if_quiet: IfQuiet,
+    patience: Patience,
+}
+
+impl Runner {
+    /// A runner that has not read yet. Answers that it gives itself wait for room as `patience`
+    /// says.
+    pub(crate) fn new(if_quiet: IfQuiet, patience: Patience) -> Self {
+        let (batch, last_event) = (Batch::default(), LastEvent::default());
+        Self { batch, last_event, if_quiet, patience }
+    }
 }
 
 /// Reads in one go while nothing but replies comes. A choice: others may want to lead.
 const BATCH_READS: u32 = 256;
-/// Messages read before the first of them is handled. A choice: far more than saves anything.
-const BATCH_MESSAGES: usize = 64;
-/// Messages up to this long are read together, larger ones alone. A choice: a copy of this length
-/// costs less than giving up the receiver and taking it back.
-const BATCH_MESSAGE_LEN: usize = 1024;
-
-/// Up to this long the first message stays where it was received; longer ones are shared, for a
-/// command on another thread takes them along without a copy. A choice: sharing costs some 50 ns, a
-/// copy of this length about 1 us, and so does the way to the other thread at least.
-const FIRST_MESSAGE_LEN: usize = 32 << 10;
-
 /// Looks in a row that found a message at once, after which messages are said to flow.
 const FLOW: u32 = 8;
 /// While messages flow, how long to let more of them gather before handling what was read.
 const GATHER_PAUSES: u32 = 64;
 
-/// Messages that were read and wait to be handled: the first where it was received, further small
-/// ones copied into one buffer, then perhaps a large one. Reading several at once gives the receiver
-/// up once for all of them.
-#[derive(Default)]
-struct Batch {
-    first: BytesMut,
-    has_first: bool,
-    bytes: Vec<u8>,
-    /// Where each small message ends in `bytes`.
-    ends: Vec<usize>,
-    /// Small messages that have been taken, and where the next one begins.
-    taken: usize,
-    start: usize,
-    large: Option<Kept>,
-    /// How often in a row there was something to read at once.
-    ready_in_a_row: u32,
-}
-
-enum Next<'a> {
-    Small(&'a [u8]),
-    Large(Kept),
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        !self.has_first && self.ends.is_empty() && self.large.is_none()
-    }
-
-    fn is_full(&self) -> bool {
-        self.ends.len() >= BATCH_MESSAGES || self.large.is_some()
-    }
-
-    fn add(&mut self, frame: Frame<'_>) {
-        let len = frame.bytes().len();
-        if frame.tail().is_some() {
-            self.large = Some(frame.keep());
-        } else if self.is_empty() && len <= FIRST_MESSAGE_LEN {
-            frame.swap(&mut self.first);
-            self.has_first = true;
-        } else if len > BATCH_MESSAGE_LEN {
-            self.large = Some(frame.keep());
-        } else {
-            self.bytes.extend_from_slice(frame.bytes());
-            self.ends.push(self.bytes.len());
-        }
-    }
-
-    fn next(&mut self) -> Option<Next<'_>> {
-        if std::mem::take(&mut self.has_first) {
-            return Some(Next::Small(&self.first));
-        }
-        if let Some(end) = self.ends.get(self.taken).copied() {
-            self.taken += 1;
-            let start = std::mem::replace(&mut self.start, end);
-            return Some(Next::Small(&self.bytes[start..end]));
-        }
-        if self.first.capacity() > FIRST_MESSAGE_LEN {
-            // It once held something larger, and the next message may be long in coming.
-            self.first = BytesMut::new();
-        }
-        self.bytes.clear();
-        self.ends.clear();
-        (self.taken, self.start) = (0, 0);
-        self.large.take().map(Next::Large)
-    }
-}
-
-/// Replies and the goodbye: no code of the user's runs for them.
-fn is_for_callers(frame: &[u8]) -> bool {
-    const FOR_CALLERS: [u8; 3] = [Kind::Goodbye as u8, Kind::Response as u8, Kind::Error as u8];
-    frame.first().is_some_and(|kind| FOR_CALLERS.contains(kind))
-}
-
 /// Counts one running call; wakes the runner when it had stopped for too many.
-struct Running {
+pub(super) struct Running {
     link: Arc<Link>,
+    calls: usize,
     len: usize,
 }
 
 impl Running {
     fn new(link: &Arc<Link>, len: usize) -> Self {
-        link.calls_in_flight.fetch_add(1, Ordering::SeqCst);
+        Self::count(link, 1, len)
+    }
+
+    /// No call is started while this lives: an answer waits for room, and whoever does not read
+    /// its answers need not ask for more.
+    pub(super) fn hold_calls(link: &Arc<Link>) -> Self {
+        Self::count(link, link.limits.max_calls_in_flight, 0)
+    }
+
+    fn count(link: &Arc<Link>, calls: usize, len: usize) -> Self {
+        link.calls_in_flight.fetch_add(calls, Ordering::SeqCst);
         link.bytes_in_flight.fetch_add(len, Ordering::SeqCst);
-        Self { link: Arc::clone(link), len }
+        Self { link: Arc::clone(link), calls, len }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         let link = &self.link;
-        let calls = link.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
+        let calls = link.calls_in_flight.fetch_sub(self.calls, Ordering::SeqCst);
         let bytes = link.bytes_in_flight.fetch_sub(self.len, Ordering::SeqCst);
         // By what the subtractions found: a look of its own before them could miss a call that the
         // runner starts in between, and the runner would then wait for a kick that never comes.

@@ -14,6 +14,7 @@ use tramline_core::{EncodeError, FrameWriter, LinkError, Pages, SendError};
 
 use super::lead::Outgoing;
 use super::room::Room;
+use super::runner::Running;
 use super::{Held, LAST_WORD_TIMEOUT, Link, SendHalf, SenderGuard};
 
 /// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
@@ -437,6 +438,8 @@ impl Port for Link {
 
     fn send_later(&self, message: Later) {
         let Some(link) = self.me.upgrade() else { return };
+        // A thread of its own would have waited here, reading no more calls.
+        let held = link.shares_thread.load(Ordering::Relaxed).then(|| Running::hold_calls(&link));
         blocking::unblock(move || {
             let Later { kind, body_kind, id, name, body } = message;
             let head = Head { kind, body: body_kind, id, name };
@@ -444,6 +447,7 @@ impl Port for Link {
                 // An answer cannot be dropped: the caller would wait for ever.
                 link.close_stalled();
             }
+            drop(held);
         })
         .detach();
     }

@@ -1,6 +1,7 @@
 //! What different threads use of a link: the sender, the receiver, the signal.
 
 use std::any::Any;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -106,18 +107,15 @@ impl Sender for ShmSender {
             Ok(None) => return Err(SendError::Full),
             Err(fault) => return Err(self.fault(fault)),
         };
-        match control::send(socket, ticket, sealed.file()) {
+        match control::send(socket.as_fd(), ticket, sealed.file()) {
             Ok(()) => {}
-            // It said that it had taken the last one.
-            Err(Errno::AGAIN) => {
-                return Err(self.fault(PeerFault::new("control socket", "full of what we sent")));
-            }
             Err(Errno::PIPE | Errno::CONNRESET) => {
                 self.link.hung_up();
                 self.check()?;
                 return Err(SendError::Link(LinkError::PeerDied));
             }
-            // Too many descriptors on their way, no memory: nothing has gone, so the bytes can.
+            // Too many descriptors on their way, a socket full of doorbells, no memory: nothing has
+            // gone, so the bytes can.
             Err(_) => return Ok(false),
         }
         self.producer.commit_blob(head, body_len);
@@ -340,6 +338,9 @@ impl Receiver for ShmReceiver {
     }
 
     fn arm(&mut self) -> Option<Ticket> {
+        if self.link.sleeps_on_socket() {
+            self.consumer.sleep_on_socket();
+        }
         let bell = self.consumer.arm()?;
         if self.link.flags() != 0 {
             self.consumer.disarm();

@@ -227,6 +227,11 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
         self.advance(footprint);
     }
 
+    /// From now on sleeps are on the control socket.
+    pub(crate) fn sleep_on_socket(&mut self) {
+        self.park.sleep_on_socket();
+    }
+
     /// Announces a sleep until data comes: the value to sleep on, or `None` if there is some now.
     pub(crate) fn arm(&mut self) -> Option<u32> {
         self.publish_head();
@@ -291,8 +296,9 @@ impl<W: OwnWords, P: PeerMemory> Consumer<W, P> {
         // PAIRS WITH the fence in `Producer::arm` (P4): either we see that the peer sleeps, or it
         // sees the room.
         fence_at(Site::PublishHead, Ordering::SeqCst);
-        if self.wakes.is_due(self.peer.park(Side::Space)) {
-            self.words.ring_bell(Side::Space);
+        let park = self.peer.park(Side::Space);
+        if self.wakes.is_due(park) {
+            self.words.ring_bell(Side::Space, park);
             self.words.count(Counter::Wakes, 1);
         }
     }

@@ -4,7 +4,7 @@
 use tramline_core::PeerFault;
 
 use super::consumer::{Consumer, Polled};
-use super::memory::{OwnMap, OwnWords, PeerMap, PeerMemory};
+use super::memory::{OwnWords, PeerMap, PeerMemory};
 use super::record::{HEADER, footprint, plain};
 
 /// What a look at the ring found.
@@ -28,7 +28,7 @@ impl<W: OwnWords, P: PeerMemory> Drop for Release<'_, W, P> {
     }
 }
 
-impl Consumer<OwnMap, PeerMap> {
+impl<W: OwnWords> Consumer<W, PeerMap> {
     /// As [`poll`](Self::poll), but a message of one record is shown to `read` where it lies. `read`
     /// is left in its place if nothing was shown to it.
     ///

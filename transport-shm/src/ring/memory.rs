@@ -44,8 +44,8 @@ pub(crate) trait OwnWords {
     fn put_park(&self, side: Side, word: u32, order: Ordering);
     /// Adds 1 to a bell.
     fn bump_bell(&self, side: Side, order: Ordering);
-    /// Wakes whoever sleeps on a bell.
-    fn wake_sleepers(&self, side: Side);
+    /// Wakes whoever sleeps on a bell, in the way that the sleeper's park word names.
+    fn wake_sleepers(&self, side: Side, park: u32);
     /// Counts. Advisory.
     fn count(&self, counter: Counter, by: u64);
 
@@ -63,13 +63,13 @@ pub(crate) trait OwnWords {
         self.put_park(side, word, Ordering::Relaxed);
     }
 
-    /// Bumps the bell, then wakes the peer's sleepers.
-    fn ring_bell(&self, side: Side) {
+    /// Bumps the bell, then wakes the peer's sleepers, who announced themselves with `park`.
+    fn ring_bell(&self, side: Side, park: u32) {
         // PAIRS WITH the acquire in `PeerMemory::bell`, which a sleeper does before it announces its
         // sleep, and with the kernel's comparison (P5): a wake for one announcement is always
         // younger than the ticket taken with it.
         self.bump_bell(side, Ordering::Release);
-        self.wake_sleepers(side);
+        self.wake_sleepers(side, park);
     }
 }
 
@@ -163,6 +163,16 @@ impl OwnMap {
         unsafe { AtomicU32::from_ptr(at) }
     }
 
+    /// How far we have said that we read. A hint.
+    pub(crate) fn told_head(&self) -> u64 {
+        self.word64(layout::HEAD).load(Ordering::Relaxed)
+    }
+
+    /// How often we have said that we sleep until data comes. A hint.
+    pub(crate) fn told_epoch(&self) -> u32 {
+        super::epoch(self.word32(layout::RX_PARK).load(Ordering::Relaxed))
+    }
+
     /// A 64-bit word of the header at `offset`.
     pub(crate) fn word64(&self, offset: usize) -> &AtomicU64 {
         assert!(offset < layout::HEADER_LEN && offset.is_multiple_of(8), "no such word");
@@ -196,7 +206,7 @@ impl OwnWords for OwnMap {
         self.word32(bell_offset(side)).fetch_add(1, order);
     }
 
-    fn wake_sleepers(&self, side: Side) {
+    fn wake_sleepers(&self, side: Side, _park: u32) {
         futex::wake_shared(self.word32(bell_offset(side)));
     }
 

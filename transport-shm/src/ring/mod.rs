@@ -29,17 +29,40 @@ pub(crate) enum Side {
 pub(crate) struct ParkWord {
     epoch: u32,
     parked: bool,
+    on_socket: bool,
 }
 
 /// Bits 0-1 of a park word: asleep on a futex. Odd values mean asleep.
-const PARKED_ON_FUTEX: u32 = 1;
+pub(crate) const PARKED_ON_FUTEX: u32 = 1;
+/// Bits 0-1 of a park word: asleep on the control socket, and perhaps on the futex, too.
+const PARKED_ON_SOCKET: u32 = 3;
+
+/// Whether whoever stored this park word wants a byte on the control socket as well.
+pub(crate) fn wants_doorbell(park: u32) -> bool {
+    park & 3 == PARKED_ON_SOCKET
+}
+
+/// The epoch of a park word.
+pub(crate) fn epoch(park: u32) -> u32 {
+    park >> 2
+}
+
+/// How many sleeps were announced between two epochs.
+pub(crate) fn epochs_between(from: u32, to: u32) -> u32 {
+    to.wrapping_sub(from) & (u32::MAX >> 2)
+}
 
 impl ParkWord {
     /// The word for a new sleep.
     pub(crate) fn park(&mut self) -> u32 {
         self.epoch = self.epoch.wrapping_add(1) & (u32::MAX >> 2);
         self.parked = true;
-        (self.epoch << 2) | PARKED_ON_FUTEX
+        (self.epoch << 2) | if self.on_socket { PARKED_ON_SOCKET } else { PARKED_ON_FUTEX }
+    }
+
+    /// From now on sleeps are on the control socket.
+    pub(crate) fn sleep_on_socket(&mut self) {
+        self.on_socket = true;
     }
 
     /// The word for "awake" under the same epoch, if the last word said "asleep".

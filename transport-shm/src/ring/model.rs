@@ -25,10 +25,10 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use super::Side;
 use super::consumer::{Consumer, Polled};
 use super::memory::{OwnRing, OwnWords, PeerMemory};
 use super::producer::Producer;
+use super::{PARKED_ON_FUTEX, Side, wants_doorbell};
 use crate::counters::Counter;
 use crate::layout::{STATE_CLOSED, STATE_OPEN};
 use crate::sync::{LEFT_OUT, Site};
@@ -159,6 +159,9 @@ struct Segment {
     /// What the kernel locks when it compares a bell and when it wakes.
     queue: Mutex<()>,
     sleepers: Condvar,
+    /// Whether bytes wait in the control socket, and who sleeps until they do.
+    socket: Mutex<bool>,
+    socket_sleepers: Condvar,
     /// For [`Mutation::BellAfterParkWord`]: the bells that are really slept on. No part of the
     /// model's memory.
     late_tickets: [PlainU32; 2],
@@ -173,6 +176,8 @@ impl Segment {
             bell: [AtomicU32::new(0), AtomicU32::new(0)],
             queue: Mutex::new(()),
             sleepers: Condvar::new(),
+            socket: Mutex::new(false),
+            socket_sleepers: Condvar::new(),
             late_tickets: [PlainU32::new(0), PlainU32::new(0)],
         })
     }
@@ -181,6 +186,21 @@ impl Segment {
     fn wake(&self) {
         let _queue = self.queue.lock().expect("not poisoned");
         self.sleepers.notify_all();
+    }
+
+    /// One byte into the peer's control socket.
+    fn ring_doorbell(&self) {
+        *self.socket.lock().expect("not poisoned") = true;
+        self.socket_sleepers.notify_all();
+    }
+
+    /// Sleeps until bytes wait in the control socket, and takes them out.
+    fn sleep_on_socket(&self) {
+        let mut bytes = self.socket.lock().expect("not poisoned");
+        while !*bytes {
+            bytes = self.socket_sleepers.wait(bytes).expect("not poisoned");
+        }
+        *bytes = false;
     }
 
     /// FUTEX_WAIT: sleeps on a bell while it has the value seen.
@@ -275,9 +295,12 @@ impl OwnWords for Words {
         self.own.bell[side as usize].fetch_add(1, order);
     }
 
-    fn wake_sleepers(&self, _side: Side) {
+    fn wake_sleepers(&self, _side: Side, park: u32) {
         if !mutated(Mutation::WakeBeforeBump) {
             self.own.wake();
+        }
+        if wants_doorbell(park) {
+            self.own.ring_doorbell();
         }
     }
 
@@ -385,6 +408,20 @@ impl Reader {
             }
             if let Some(ticket) = self.consumer.arm() {
                 self.words.peer.sleep(Side::Data, ticket);
+            }
+            self.consumer.disarm();
+        }
+    }
+
+    /// The same with the control socket to sleep on. No ticket: the bytes stay until they are read.
+    fn read_sleeping_on_socket(&mut self) -> u8 {
+        self.consumer.sleep_on_socket();
+        loop {
+            if let Some(number) = self.read() {
+                return number;
+            }
+            if self.consumer.arm().is_some() {
+                self.words.peer.sleep_on_socket();
             }
             self.consumer.disarm();
         }
@@ -608,6 +645,41 @@ fn loom_with_the_wake_before_the_bump_a_wake_is_lost() {
     fails(Mutation::WakeBeforeBump, sleep_for_data, ALL_ASLEEP);
 }
 
+/// The reader sleeps on the control socket for each of three records.
+fn sleep_on_socket_for_data() {
+    let (mut writer, mut reader) = pair(SMALL);
+    let writing = thread::spawn(move || {
+        for number in 1..=3 {
+            assert!(writer.send(number));
+            writer.producer.flush();
+        }
+    });
+    for number in 1..=3 {
+        assert_eq!(reader.read_sleeping_on_socket(), number);
+    }
+    writing.join().expect("wrote");
+}
+
+#[test]
+fn loom_reader_asleep_on_the_socket_is_woken_for_each_record() {
+    holds(sleep_on_socket_for_data);
+}
+
+#[test]
+fn loom_without_the_producers_fence_a_doorbell_is_lost() {
+    fails(Mutation::Without(Site::Flush), sleep_on_socket_for_data, ALL_ASLEEP);
+}
+
+#[test]
+fn loom_without_the_consumers_fence_a_doorbell_is_lost() {
+    fails(Mutation::Without(Site::ArmForData), sleep_on_socket_for_data, ALL_ASLEEP);
+}
+
+#[test]
+fn loom_with_one_epoch_for_all_sleeps_a_doorbell_is_lost() {
+    fails(Mutation::SameEpoch, sleep_on_socket_for_data, ALL_ASLEEP);
+}
+
 /// The ring is full; the writer sleeps for room for two more records.
 fn sleep_for_room() {
     let (mut writer, mut reader) = pair(SMALL);
@@ -687,7 +759,7 @@ fn close_while_the_reader_sleeps() {
         assert!(writer.send(1));
         writer.producer.flush();
         ending.state.store(STATE_CLOSED, Ordering::Release);
-        writer.words.ring_bell(Side::Data);
+        writer.words.ring_bell(Side::Data, PARKED_ON_FUTEX);
         // The socket carries the hang-up to the reader's process, whose watcher does this.
         let flag = || ending.over.fetch_or(HUNG_UP, Ordering::AcqRel);
         if !mutated(Mutation::KickBeforeFlag) {

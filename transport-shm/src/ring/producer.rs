@@ -279,8 +279,9 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
             // PAIRS WITH the fence in `Consumer::arm` (P3): either we see that the peer sleeps, or
             // it sees the record.
             fence_at(Site::Flush, Ordering::SeqCst);
-            if self.wakes.is_due(self.peer.park(Side::Data)) {
-                self.words.ring_bell(Side::Data);
+            let park = self.peer.park(Side::Data);
+            if self.wakes.is_due(park) {
+                self.words.ring_bell(Side::Data, park);
                 self.words.count(Counter::Wakes, 1);
             }
         }

@@ -376,14 +376,14 @@ impl OwnWords for LateBell {
     fn put_park(&self, side: super::Side, word: u32, order: Ordering) {
         self.words.put_park(side, word, order);
         if word & 1 == 1 {
-            self.peer.ring_bell(side);
+            self.peer.ring_bell(side, word);
         }
     }
     fn bump_bell(&self, side: super::Side, order: Ordering) {
         self.words.bump_bell(side, order);
     }
-    fn wake_sleepers(&self, side: super::Side) {
-        self.words.wake_sleepers(side);
+    fn wake_sleepers(&self, side: super::Side, park: u32) {
+        self.words.wake_sleepers(side, park);
     }
     fn count(&self, counter: crate::counters::Counter, by: u64) {
         self.words.count(counter, by);

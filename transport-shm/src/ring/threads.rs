@@ -56,8 +56,8 @@ impl OwnWords for Words {
     fn bump_bell(&self, side: Side, order: Ordering) {
         self.words.bump_bell(side, order);
     }
-    fn wake_sleepers(&self, side: Side) {
-        self.words.wake_sleepers(side);
+    fn wake_sleepers(&self, side: Side, park: u32) {
+        self.words.wake_sleepers(side, park);
     }
     fn count(&self, counter: Counter, by: u64) {
         self.words.count(counter, by);

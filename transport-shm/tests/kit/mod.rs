@@ -16,7 +16,7 @@ use rustix::net::{
 use tramline_core::frame::Kept;
 use tramline_core::transport::{Receiver, Sender, Signal, WaitFor};
 use tramline_core::{ConnectError, Halves, Limits, LinkError, PeerIdentity, SendError, Transport};
-use tramline_transport_shm::{Established, SealedBlob, establish};
+use tramline_transport_shm::{Established, SealedBlob, ShmTransport, establish};
 
 pub(crate) fn limits(ring_capacity: usize) -> Limits {
     let mut limits = Limits::default();
@@ -183,6 +183,15 @@ pub(crate) fn blob_file(len: usize, flags: MemfdFlags) -> OwnedFd {
 /// that does nothing by itself: our end, and the control socket of the other one. The segment needs
 /// no mapping of the peer's, since everything is there before it is sealed.
 pub(crate) fn with_records(limits: &Limits, records: &[(u8, &[u8])]) -> (Halves, UnixStream) {
+    let (shm, socket) = shm_with_records(limits, records);
+    (Box::new(shm).into_halves(), socket)
+}
+
+/// The same before our end is taken apart.
+pub(crate) fn shm_with_records(
+    limits: &Limits,
+    records: &[(u8, &[u8])],
+) -> (ShmTransport, UnixStream) {
     let (x, y) = UnixStream::pair().expect("socket pair");
     std::thread::scope(|scope| {
         let other = scope.spawn(move || {
@@ -199,12 +208,20 @@ pub(crate) fn with_records(limits: &Limits, records: &[(u8, &[u8])]) -> (Halves,
             });
             y
         });
-        (open(x, limits), other.join().expect("the other end"))
+        let Ok(Established::Open(shm)) = start(x, limits) else { panic!("not open") };
+        (shm, other.join().expect("the other end"))
     })
 }
 
 pub(crate) const FIRST: u8 = 2;
 pub(crate) const BLOB: u8 = 7;
+
+/// What travels with a descriptor.
+pub(crate) fn ticket_bytes(ticket: u64) -> [u8; 9] {
+    let mut bytes = [2; 9];
+    bytes[1..].copy_from_slice(&ticket.to_le_bytes());
+    bytes
+}
 
 /// The payload of a BLOB record.
 pub(crate) fn blob_record(len: u64, ticket: u64) -> [u8; 16] {

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,8 @@ pub(crate) struct Link {
     /// Bytes read of their ring.
     pub(crate) head: u64,
     next_id: u64,
+    /// Their park word that was last answered on the socket.
+    rung: AtomicU64,
 }
 
 impl Link {
@@ -118,6 +121,7 @@ impl Link {
             number: 0,
             head: 0,
             next_id: 1,
+            rung: AtomicU64::new(0),
         }
     }
 
@@ -183,6 +187,14 @@ impl Link {
     /// Wakes whoever sleeps for data of ours.
     pub(crate) fn wake(&self) {
         self.own.ring(at::DATA_BELL);
+        // Behind the record, before their park word: as every writer has to (P3).
+        fence(Ordering::SeqCst);
+        // The lower half; `tx_park` is the upper one.
+        let park = self.theirs.load64(at::RX_PARK) & u64::from(u32::MAX);
+        // Asleep on the socket: one byte for each time they say so.
+        if park & 3 == 3 && self.rung.swap(park, Ordering::Relaxed) != park {
+            self.socket.ring();
+        }
     }
 
     /// Writes payload and the zero behind it; the header is still missing.

@@ -74,6 +74,11 @@ const ATTACKS: &[Attack] = &[
         words::doorbell_storm,
     ),
     (
+        "doorbell-flood",
+        "more doorbells than were asked for, and what is none, where doorbells are expected",
+        words::doorbell_flood,
+    ),
+    (
         "half-hang-up",
         "closes one direction of the socket, or writes on without it",
         words::half_hang_up,

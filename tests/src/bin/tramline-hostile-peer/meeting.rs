@@ -184,6 +184,11 @@ impl Socket {
         }
     }
 
+    /// A doorbell's byte, as a peer that keeps the rules sends it.
+    pub(crate) fn ring(&self) {
+        let _ = rustix::net::send(&self.0, &[1], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    }
+
     /// Fills `bytes`: false if the other side hangs up before.
     ///
     /// # Panics

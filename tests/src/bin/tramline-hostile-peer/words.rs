@@ -184,6 +184,31 @@ pub(crate) fn doorbell_storm(stage: &Stage) {
     });
 }
 
+/// What a side that sleeps on the socket is not meant to hear there.
+pub(crate) fn doorbell_flood(stage: &Stage) {
+    let flood = |variant: &str, act: &dyn Fn(&Link)| {
+        stage.variant(variant, || {
+            let mut link = Link::open(&stage.name, variant);
+            assert!(link.add());
+            act(&link);
+            link.until_hung_up();
+        });
+    };
+    flood("rings without end", &|link| while link.socket.send(&[1; 64]) {});
+    flood("single rings without end", &|link| while link.socket.send(&[1]) {});
+    flood("another byte", &|link| {
+        link.socket.send(&[2]);
+    });
+    flood("another byte behind a ring", &|link| {
+        link.socket.send(&[1, 0]);
+    });
+    flood("rings with descriptors without end", &|link| {
+        let files = [link.own_file.as_fd(); 10];
+        while link.socket.send_with(&[1], &files) {}
+    });
+    flood("one urgent byte", &|link| link.socket.send_urgent());
+}
+
 pub(crate) fn half_hang_up(stage: &Stage) {
     let shut = |variant: &str, how| {
         stage.variant(variant, || {
