@@ -416,6 +416,19 @@ impl DeadlinePassed {
     }
 }
 
+/// The caller cancelled the call. The command may still have run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call was cancelled; the command may still have run")]
+pub struct CallCancelled;
+
+impl CallCancelled {
+    /// The fixed code of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "cancelled"
+    }
+}
+
 /// The peer broke the protocol. The link is over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the peer broke the protocol at {at}: {what}")]
@@ -505,6 +518,9 @@ pub enum InvokeError {
     /// No answer in time.
     #[error(transparent)]
     Deadline(#[from] DeadlinePassed),
+    /// The caller cancelled the call.
+    #[error(transparent)]
+    Cancelled(#[from] CallCancelled),
     /// The result is not what the caller expects.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -522,6 +538,7 @@ impl InvokeError {
             Self::Rejected(e) => e.code(),
             Self::Failed(e) => e.code(),
             Self::Deadline(e) => e.code(),
+            Self::Cancelled(e) => e.code(),
             Self::Decode(e) => e.code(),
             Self::OutcomeUnknown(e) => e.code(),
         }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+mod cancel;
 pub mod codec;
 pub mod command;
 pub mod envelope;
@@ -21,10 +22,11 @@ pub mod session;
 pub mod state;
 pub mod transport;
 
+pub use cancel::{CancelToken, Cancelled, OnCancel};
 pub use codec::{AnyCodec, Codec};
 pub use error::{
-    ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error, HandlerFailure,
-    InvokeError, LinkError, PeerFault, Rejection, SendError,
+    CallCancelled, ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error,
+    HandlerFailure, InvokeError, LinkError, PeerFault, Rejection, SendError,
 };
 pub use frame::{Frame, FrameWriter};
 pub use limits::Limits;

@@ -45,6 +45,7 @@ use proc_macro::TokenStream;
 /// | `&str`, `&[u8]`, also in an `Option` | the same, without a copy where the codec allows |
 /// | `State<T>` | the server's managed values |
 /// | `Peer` | the caller |
+/// | `CancelToken` | the call: says when the caller no longer waits |
 /// | `Raw` | the body, if it is bytes and no arguments |
 ///
 /// Arguments that no parameter asks for are ignored. If one is missing or of the wrong type, the

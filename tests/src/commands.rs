@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tramline::{
-    Capabilities, Clients, Limits, Peer, Raw, SealedBlob, Server, State, command, commands,
+    CancelToken, Capabilities, Clients, Limits, Peer, Raw, SealedBlob, Server, State, command,
+    commands,
 };
 
+use crate::PATIENCE;
 use crate::codec::Marked;
 use crate::gate::Gates;
 use crate::stress;
@@ -226,6 +228,29 @@ async fn hold_async(gate: String, gates: State<'_, Arc<Gates>>) -> String {
     .await
 }
 
+#[command]
+fn until_cancelled(gate: String, token: CancelToken, gates: State<'_, Arc<Gates>>) -> bool {
+    gates.pass(&gate);
+    let told = token.wait_timeout(PATIENCE);
+    if told {
+        gates.pass(&format!("{gate} told"));
+    }
+    told
+}
+
+#[command]
+async fn until_cancelled_async(
+    gate: String,
+    token: CancelToken,
+    gates: State<'_, Arc<Gates>>,
+) -> bool {
+    let gates = Arc::clone(&gates);
+    gates.pass(&gate);
+    token.cancelled().await;
+    gates.pass(&format!("{gate} told"));
+    true
+}
+
 #[command(inline)]
 fn open(gate: &str, gates: State<'_, Arc<Gates>>) {
     gates.open(gate);
@@ -351,6 +376,8 @@ fn capabilities() -> Capabilities {
         "later",
         "hold",
         "hold_async",
+        "until_cancelled",
+        "until_cancelled_async",
         "open",
         "wait_entered",
         "emit_numbers",
@@ -408,6 +435,8 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             later,
             hold,
             hold_async,
+            until_cancelled,
+            until_cancelled_async,
             open,
             wait_entered,
             emit_numbers,

@@ -471,6 +471,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
                 pages: None,
             },
             None,
+            None,
             |_| Ok(()),
         );
         subscription.finish(told)

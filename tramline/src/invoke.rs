@@ -13,7 +13,7 @@ use tramline_core::codec::AnyCodec;
 use tramline_core::command::{RawBody, Reply};
 use tramline_core::envelope::{Head, Kind};
 use tramline_core::peer::{Patience, send_body};
-use tramline_core::{DecodeError, InvokeError, SendError};
+use tramline_core::{CallCancelled, CancelToken, DecodeError, InvokeError, OnCancel, SendError};
 
 use crate::client::Client;
 use crate::link::{Ended, Link, Outgoing, deadline_passed};
@@ -28,6 +28,7 @@ pub struct Invoke<'a, T, A> {
     command: &'a str,
     args: A,
     timeout: Option<Duration>,
+    token: Option<&'a CancelToken>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -55,11 +56,44 @@ impl<A: Reply> Invoke<'_, Borrowed, A> {
 
 impl<'a, T, A: Reply> Invoke<'a, T, A> {
     pub(crate) fn new(client: &'a Client, command: &'a str, args: A) -> Self {
-        Self { client, kind: Kind::Request, command, args, timeout: None, result: PhantomData }
+        Self {
+            client,
+            kind: Kind::Request,
+            command,
+            args,
+            timeout: None,
+            token: None,
+            result: PhantomData,
+        }
     }
 
     pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
+        self
+    }
+
+    /// Gives up with [`InvokeError::Cancelled`] when this token is cancelled, by any thread; the
+    /// command's own token is cancelled then, too. Dropping an awaited call does the same.
+    ///
+    /// A blocking call that still waits for room to send its arguments goes on waiting for that.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), tramline::Error> {
+    /// use tramline::{CancelToken, connect};
+    ///
+    /// let client = connect("auto:calc").wait()?;
+    /// let token = CancelToken::new();
+    /// let stop = token.clone();
+    /// std::thread::spawn(move || stop.cancel());
+    /// let result = client.invoke::<u64, _>("count", ()).cancel_with(&token).wait();
+    /// # let _ = result;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel_with(mut self, token: &'a CancelToken) -> Self {
+        self.token = Some(token);
         self
     }
 
@@ -88,6 +122,7 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
                 fill: &mut |out| args.encode(codec, out),
             },
             self.timeout,
+            self.token,
             read,
         )
     }
@@ -112,6 +147,9 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
     /// Sends what can be sent at once; the rest is the future's.
     fn start(self) -> Result<Pending<T>, InvokeError> {
         check_name(self.command)?;
+        if self.token.is_some_and(CancelToken::is_cancelled) {
+            return Err(CallCancelled.into());
+        }
         self.client.ensure_runner().map_err(SendError::Link)?;
         let link = self.client.link();
         let codec = link.codec();
@@ -124,8 +162,17 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
             timeout: self.timeout,
             done: false,
             sending: None,
+            hook: None,
             result: PhantomData,
         };
+        if let Some(token) = self.token {
+            let link = Arc::downgrade(link);
+            pending.hook = Some(token.on_cancel(move || {
+                if let Some(link) = link.upgrade() {
+                    link.cancelled(id);
+                }
+            }));
+        }
         let sent = link.try_send(self.kind, id, self.command, &self.args);
         if deadline.is_some() {
             link.kick_runner();
@@ -198,6 +245,8 @@ struct Pending<T> {
     done: bool,
     /// Waits for room on another thread, when there was none.
     sending: Option<Sending>,
+    /// Ends the wait when the caller cancels it.
+    hook: Option<OnCancel>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -220,6 +269,10 @@ impl<T: FromAnswer> Future for Pending<T> {
                 Answer::from_kept(kept, self.link.codec()).map_err(InvokeError::OutcomeUnknown)?
             }
             Ended::Link(error) => return Poll::Ready(Err(InvokeError::OutcomeUnknown(error))),
+            Ended::Cancelled => {
+                self.link.cancel(self.id);
+                return Poll::Ready(Err(CallCancelled.into()));
+            }
             Ended::Deadline => {
                 self.link.cancel(self.id);
                 let timeout = self.timeout.unwrap_or_default();

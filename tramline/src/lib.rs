@@ -34,8 +34,9 @@ pub use tramline_core::peer::Peer;
 pub use tramline_core::state::State;
 pub use tramline_core::transport::WaitMode;
 pub use tramline_core::{
-    ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error, FrameWriter,
-    HandlerFailure, InvokeError, Limits, LinkError, PeerFault, PeerIdentity, Rejection, SendError,
+    CallCancelled, CancelToken, Cancelled, ConfigError, ConnectError, DeadlinePassed, DecodeError,
+    EncodeError, Error, FrameWriter, HandlerFailure, InvokeError, Limits, LinkError, OnCancel,
+    PeerFault, PeerIdentity, Rejection, SendError,
 };
 pub use tramline_macros::{command, commands};
 pub use tramline_transport_shm::{BlobBuilder, SealedBlob, set_mapped_limit};

@@ -12,6 +12,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::{Call, Raw};
+use crate::cancel::CancelToken;
 use crate::envelope::BodyKind;
 use crate::error::Rejection;
 use crate::peer::Peer;
@@ -33,7 +34,7 @@ pub enum ArgSource {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a command",
     label = "this command's parameter",
-    note = "a parameter is `State<T>`, `Peer`, `Raw`, `&str`, `&[u8]` or a type that implements `serde::Deserialize`"
+    note = "a parameter is `State<T>`, `Peer`, `CancelToken`, `Raw`, `&str`, `&[u8]` or a type that implements `serde::Deserialize`"
 )]
 pub trait CommandArg<'a>: Sized {
     /// Where the value comes from.
@@ -88,6 +89,14 @@ impl<'a> CommandArg<'a> for Peer {
 
     fn from_call(call: Call<'a>, _: &str) -> Result<Self, String> {
         Ok(call.peer().clone())
+    }
+}
+
+impl<'a> CommandArg<'a> for CancelToken {
+    const SOURCE: ArgSource = ArgSource::Call;
+
+    fn from_call(call: Call<'a>, _: &str) -> Result<Self, String> {
+        Ok(call.cancel_token())
     }
 }
 

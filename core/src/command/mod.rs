@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 pub use self::args::{ArgSource, Args, BytesArg, CommandArg, TextArg};
 pub use self::reply::{Outcome, Raw, RawBody, Reply, ViaResult, ViaValue};
+use crate::cancel::CancelToken;
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Head, Kind};
 use crate::error::{EncodeError, Rejection, SendError, codes};
@@ -70,6 +71,7 @@ pub struct Call<'a> {
     owner: Option<&'a Bytes>,
     peer: &'a Peer,
     states: &'a States,
+    token: Option<&'a CancelToken>,
     patience: Patience,
 }
 
@@ -85,7 +87,8 @@ impl<'a> Call<'a> {
         states: &'a States,
     ) -> Self {
         let patience = Patience::SendTimeout;
-        Self { id, command, body_kind, body, owner: None, peer, states, patience }
+        let (owner, token) = (None, None);
+        Self { id, command, body_kind, body, owner, peer, states, token, patience }
     }
 
     /// The same call, whose body is all of `owner` and may be kept without a copy.
@@ -146,6 +149,13 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn states(&self) -> &'a States {
         self.states
+    }
+
+    /// Says when the caller no longer waits. An inline command's token never does: it is over before
+    /// anything else is read.
+    #[must_use]
+    pub fn cancel_token(&self) -> CancelToken {
+        self.token.cloned().unwrap_or_default()
     }
 
     /// The arguments, decoded and injected, in declared order.
@@ -260,6 +270,7 @@ pub struct OwnedCall {
     body_kind: BodyKind,
     peer: Peer,
     states: Arc<States>,
+    token: CancelToken,
     answered: bool,
 }
 
@@ -275,8 +286,16 @@ impl OwnedCall {
             body_kind: head.body,
             peer,
             states,
+            token: CancelToken::new(),
             answered: false,
         }
+    }
+
+    /// The same call with the token that is cancelled when its caller no longer waits.
+    #[must_use]
+    pub fn cancelled_by(mut self, token: CancelToken) -> Self {
+        self.token = token;
+        self
     }
 
     /// The call, borrowed.
@@ -291,6 +310,7 @@ impl OwnedCall {
             owner: Some(self.frame.owner()),
             peer: &self.peer,
             states: &self.states,
+            token: Some(&self.token),
             patience: Patience::SendTimeout,
         }
     }

@@ -3,6 +3,7 @@
 mod async_calls;
 mod blobs;
 mod calls;
+mod cancel;
 mod ends;
 mod events;
 mod flow;

@@ -10,12 +10,14 @@ use std::time::Instant;
 use tramline_core::LinkError;
 use tramline_core::frame::Kept;
 
-/// How a waiting call ended: the whole answering message, the end of the link, or its deadline.
+/// How a waiting call ended: the whole answering message, the end of the link, its deadline, or its
+/// caller's wish.
 #[derive(Debug)]
 pub(crate) enum Ended {
     Answer(Kept),
     Link(LinkError),
     Deadline,
+    Cancelled,
 }
 
 #[derive(Debug)]
@@ -136,9 +138,18 @@ impl Calls {
 
     /// Gives an answer to the call that waits for it; false if none does.
     pub(crate) fn answer(&self, id: u64, message: impl FnOnce() -> Kept) -> bool {
+        self.end_one(id, || Ended::Answer(message()))
+    }
+
+    /// Ends a call that its caller no longer waits for.
+    pub(crate) fn cancelled(&self, id: u64) {
+        self.end_one(id, || Ended::Cancelled);
+    }
+
+    fn end_one(&self, id: u64, how: impl FnOnce() -> Ended) -> bool {
         let waker = match self.lock().get_mut(&id) {
             Some(slot) if slot.ended.is_none() => {
-                slot.ended = Some(Ended::Answer(message()));
+                slot.ended = Some(how());
                 slot.wake()
             }
             _ => return false,

@@ -8,7 +8,7 @@ use tramline_core::answer::Answer;
 use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::peer::{Fill, Patience};
 use tramline_core::transport::WaitFor;
-use tramline_core::{DeadlinePassed, InvokeError, LinkError, Pages};
+use tramline_core::{CallCancelled, CancelToken, DeadlinePassed, InvokeError, LinkError, Pages};
 
 use super::room::Room;
 use super::{Ended, Lead, Link, SenderGuard, try_lock};
@@ -40,21 +40,25 @@ impl<'a> Outgoing<'a, '_> {
 
 /// When a call stops waiting.
 #[derive(Clone, Copy)]
-struct Deadline {
+struct Deadline<'a> {
     /// `None` is never.
     at: Option<Instant>,
     timeout: Option<Duration>,
+    token: Option<&'a CancelToken>,
 }
 
-impl Deadline {
-    fn new(timeout: Option<Duration>) -> Self {
+impl<'a> Deadline<'a> {
+    fn new(timeout: Option<Duration>, token: Option<&'a CancelToken>) -> Self {
         // A time beyond the clock's range is never.
         let at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        Self { at, timeout }
+        Self { at, timeout, token }
     }
 
     /// Time left; `None` is no limit.
     fn left(&self) -> Result<Option<Duration>, InvokeError> {
+        if self.token.is_some_and(CancelToken::is_cancelled) {
+            return Err(CallCancelled.into());
+        }
         let Some(at) = self.at else { return Ok(None) };
         match at.checked_duration_since(Instant::now()) {
             Some(left) if !left.is_zero() => Ok(Some(left)),
@@ -108,13 +112,27 @@ impl Link {
         &self,
         mut message: Outgoing<'_, '_>,
         timeout: Option<Duration>,
+        token: Option<&CancelToken>,
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
     ) -> Result<R, InvokeError> {
-        let deadline = Deadline::new(timeout);
+        let deadline = Deadline::new(timeout, token);
+        let _hook = token.map(|token| {
+            let (link, thread) = (self.me.clone(), std::thread::current());
+            token.on_cancel(move || {
+                // It sleeps at the transport, or behind another thread that does.
+                if let Some(link) = link.upgrade() {
+                    link.signal.kick();
+                }
+                thread.unpark();
+            })
+        });
+        deadline.left()?;
         let mut sent_as = None;
         let mut read = Some(read);
         let result = self.call_until(deadline, &mut message, &mut sent_as, &mut read);
-        if let (Err(InvokeError::Deadline(_)), Some(id)) = (&result, sent_as) {
+        if let (Err(InvokeError::Deadline(_) | InvokeError::Cancelled(_)), Some(id)) =
+            (&result, sent_as)
+        {
             self.cancel(id);
         }
         result
@@ -122,7 +140,7 @@ impl Link {
 
     fn call_until<R>(
         &self,
-        deadline: Deadline,
+        deadline: Deadline<'_>,
         message: &mut Outgoing<'_, '_>,
         sent_as: &mut Option<u64>,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
@@ -175,7 +193,7 @@ impl Link {
         &self,
         id: u64,
         lead: &mut Lead<'_>,
-        deadline: Deadline,
+        deadline: Deadline<'_>,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
     ) -> Result<Found<R>, InvokeError> {
         let mut looks = 0_u32;
@@ -217,7 +235,7 @@ impl Link {
     fn wait_in_table<R>(
         &self,
         entry: &InTable<'_>,
-        deadline: Deadline,
+        deadline: Deadline<'_>,
         read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
     ) -> Result<R, InvokeError> {
         let id = entry.id;
@@ -230,6 +248,7 @@ impl Link {
                     }
                     Ended::Link(error) => return Err(InvokeError::OutcomeUnknown(error)),
                     Ended::Deadline => return Err(deadline.passed()),
+                    Ended::Cancelled => return Err(CallCancelled.into()),
                 };
                 let Some(read) = read.take() else {
                     return Err(InvokeError::OutcomeUnknown(LinkError::Closed));
@@ -273,10 +292,11 @@ impl Link {
         &self,
         id: u64,
         mut lead: Lead<'_>,
-        deadline: Deadline,
+        deadline: Deadline<'_>,
     ) -> Result<(), InvokeError> {
-        let timeout = deadline.left()?;
+        // Read first: a cancel from now on ends the sleep below.
         let kicks = self.signal.kicks();
+        let timeout = deadline.left()?;
         let Some(ticket) = lead.arm() else { return Ok(()) };
         self.sleeping_leaders.fetch_add(1, Ordering::SeqCst);
         lead.release();

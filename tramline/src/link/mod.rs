@@ -21,6 +21,7 @@ mod inbox;
 mod lead;
 mod room;
 mod runner;
+mod running;
 mod send;
 mod stand_in;
 
@@ -45,6 +46,7 @@ use self::inbox::Inbox;
 pub(crate) use self::lead::{Outgoing, deadline_passed};
 use self::room::Room;
 pub(crate) use self::runner::{IfQuiet, Runner, Service, Step};
+use self::running::Tokens;
 
 /// The runner is at work, or about to look for work.
 const AWAKE: u8 = 0;
@@ -125,6 +127,7 @@ pub(crate) struct Link {
     kick_waiters: AtomicUsize,
     calls_in_flight: AtomicUsize,
     bytes_in_flight: AtomicUsize,
+    tokens: Tokens,
     peer_listens: RwLock<NameSet>,
     said_goodbye: AtomicBool,
     /// This side is ending the link: nobody else sends any more.
@@ -157,6 +160,7 @@ impl Link {
             kick_waiters: AtomicUsize::new(0),
             calls_in_flight: AtomicUsize::new(0),
             bytes_in_flight: AtomicUsize::new(0),
+            tokens: Tokens::default(),
             peer_listens: RwLock::new(
                 agreement.listens.into_iter().map(String::into_boxed_str).collect(),
             ),
@@ -228,6 +232,7 @@ impl Link {
         self.calls.end_all(&error);
         self.signal.kick();
         self.inbox.link_is_over();
+        self.tokens.cancel_all();
         error
     }
 

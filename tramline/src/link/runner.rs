@@ -17,6 +17,7 @@ use tramline_core::transport::WaitFor;
 use tramline_core::{LinkError, PeerFault, SendError};
 
 use super::batch::{Batch, Next, is_for_callers};
+use super::running::Running;
 use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Held, Link, try_lock};
 use crate::executor::Executor;
 
@@ -60,6 +61,11 @@ impl Link {
 
     pub(crate) fn forget(&self, id: u64) {
         self.calls.remove(id);
+    }
+
+    /// The caller of an awaited call wants no answer any more.
+    pub(crate) fn cancelled(&self, id: u64) {
+        self.calls.cancelled(id);
     }
 
     pub(crate) fn poll_ended(&self, id: u64, waker: &std::task::Waker) -> Option<super::Ended> {
@@ -303,6 +309,7 @@ impl Link {
             }
             Kind::Cancel => {
                 self.counts.cancels.fetch_add(1, Ordering::Relaxed);
+                self.tokens.cancel(id);
             }
             Kind::Hello => {
                 self.fault(PeerFault::new("hello", "a second one"));
@@ -344,9 +351,10 @@ impl Link {
                 router::run(run, &tail.map_or(call, |tail| call.owned_by(tail)));
             }
             Handler::Blocking(run) => {
+                let running = Running::new(self, id, message.body.len());
                 let mut call =
-                    OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states));
-                let running = Running::new(self, message.body.len());
+                    OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states))
+                        .cancelled_by(running.token());
                 blocking::unblock(move || {
                     router::run(run, &call.view());
                     call.answered();
@@ -355,8 +363,9 @@ impl Link {
                 .detach();
             }
             Handler::Async(start) => {
-                let call = OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states));
-                let running = Running::new(self, message.body.len());
+                let running = Running::new(self, id, message.body.len());
+                let call = OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states))
+                    .cancelled_by(running.token());
                 let future = start(call);
                 service.executor.spawn(Box::pin(async move {
                     future.await;
@@ -475,42 +484,3 @@ const BATCH_READS: u32 = 256;
 const FLOW: u32 = 8;
 /// While messages flow, how long to let more of them gather before handling what was read.
 const GATHER_PAUSES: u32 = 64;
-
-/// Counts one running call; wakes the runner when it had stopped for too many.
-pub(super) struct Running {
-    link: Arc<Link>,
-    calls: usize,
-    len: usize,
-}
-
-impl Running {
-    fn new(link: &Arc<Link>, len: usize) -> Self {
-        Self::count(link, 1, len)
-    }
-
-    /// No call is started while this lives: an answer waits for room, and whoever does not read
-    /// its answers need not ask for more.
-    pub(super) fn hold_calls(link: &Arc<Link>) -> Self {
-        Self::count(link, link.limits.max_calls_in_flight, 0)
-    }
-
-    fn count(link: &Arc<Link>, calls: usize, len: usize) -> Self {
-        link.calls_in_flight.fetch_add(calls, Ordering::SeqCst);
-        link.bytes_in_flight.fetch_add(len, Ordering::SeqCst);
-        Self { link: Arc::clone(link), calls, len }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let link = &self.link;
-        let calls = link.calls_in_flight.fetch_sub(self.calls, Ordering::SeqCst);
-        let bytes = link.bytes_in_flight.fetch_sub(self.len, Ordering::SeqCst);
-        // By what the subtractions found: a look of its own before them could miss a call that the
-        // runner starts in between, and the runner would then wait for a kick that never comes.
-        let limits = &link.limits;
-        if calls >= limits.max_calls_in_flight || bytes >= limits.max_queued_len {
-            link.signal.kick();
-        }
-    }
-}

@@ -14,7 +14,7 @@ use tramline_core::{EncodeError, FrameWriter, LinkError, Pages, SendError};
 
 use super::lead::Outgoing;
 use super::room::Room;
-use super::runner::Running;
+use super::running::Running;
 use super::{Held, LAST_WORD_TIMEOUT, Link, SendHalf, SenderGuard};
 
 /// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
