@@ -380,7 +380,7 @@ impl Running {
     }
 
     /// Stops serving and ends every connection. Returns when all of its threads have ended, but not
-    /// for the tasks of [`Server::on_tokio`], which may need this very thread.
+    /// for the tasks of `on_tokio`, which may need this very thread.
     pub fn stop(&self) {
         self.hub.stop();
         self.hub.wait();
