@@ -208,7 +208,7 @@ fn look_up(folder: &Folder) -> Result<Findings, Failure> {
 /// The message that asks for the scan, as MessagePack carries it, shown as JSON.
 fn scan_request_as_json() -> Result<String, Failure> {
     let codec = AnyCodec::MSGPACK;
-    let head = Head { kind: Kind::Request, body: BodyKind::Structured, id: 1, name: "scan" };
+    let head = Head::new(Kind::Request, BodyKind::Structured, 1, "scan");
     let mut frame = head.to_bytes().to_vec();
     frame.extend_from_slice(head.name.as_bytes());
     frame.extend(codec.to_vec(&SCAN_ARGUMENTS)?);

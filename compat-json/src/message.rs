@@ -36,7 +36,7 @@ fn is_zero(id: &u64) -> bool {
 /// use tramline_core::AnyCodec;
 /// use tramline_core::envelope::{BodyKind, Head, Kind};
 ///
-/// let head = Head { kind: Kind::Request, body: BodyKind::Structured, id: 7, name: "add" };
+/// let head = Head::new(Kind::Request, BodyKind::Structured, 7, "add");
 /// let mut frame = head.to_bytes().to_vec();
 /// frame.extend_from_slice(b"add");
 /// frame.extend(AnyCodec::MSGPACK.to_vec(&[1, 2]).unwrap());

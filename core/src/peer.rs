@@ -185,7 +185,7 @@ impl Peer {
         if !self.0.port.peer_listens(event) {
             return Ok(check_event_name(event)?);
         }
-        let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: event };
+        let head = Head::new(Kind::Event, BodyKind::Raw, 0, event);
         send_body(&*self.0.port, &head, &payload.into(), Patience::SendTimeout)
     }
 
@@ -204,7 +204,7 @@ impl Peer {
         if !self.0.port.peer_listens(event) {
             return Ok(check_event_name(event)?);
         }
-        let head = Head { kind: Kind::Event, body: BodyKind::Structured, id: 0, name: event };
+        let head = Head::new(Kind::Event, BodyKind::Structured, 0, event);
         let codec = self.0.codec;
         self.0.port.send(
             &head,

@@ -132,7 +132,7 @@ impl Goodbye {
 }
 
 fn frame<T: Serialize>(kind: Kind, name: &str, body: &T) -> Vec<u8> {
-    let head = Head { kind, body: BodyKind::Structured, id: 0, name };
+    let head = Head::new(kind, BodyKind::Structured, 0, name);
     let mut bytes = head.to_bytes().to_vec();
     bytes.extend_from_slice(name.as_bytes());
     // Strings and numbers always have a JSON form.
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn anything_else_before_hello_is_a_fault() {
-        let head = Head { kind: Kind::Request, body: BodyKind::Empty, id: 1, name: "" };
+        let head = Head::new(Kind::Request, BodyKind::Empty, 1, "");
         assert!(matches!(
             Hello::read(&head.to_bytes()),
             Err(ConnectError::Link(crate::LinkError::Fault(PeerFault { at: "hello", .. })))

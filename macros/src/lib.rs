@@ -45,6 +45,8 @@ use proc_macro::TokenStream;
 /// | `&str`, `&[u8]`, also in an `Option` | the same, without a copy where the codec allows |
 /// | `State<T>` | the server's managed values |
 /// | `Peer` | the caller |
+/// | `Attachment` | the bytes attached under its name |
+/// | `Request` | the call: headers, attachments, the body as it came, how long the caller waits |
 /// | `CancelToken` | the call: says when the caller no longer waits |
 /// | `Raw` | the body, if it is bytes and no arguments |
 ///

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tramline::{
-    CancelToken, Capabilities, Clients, Limits, Peer, Raw, SealedBlob, Server, State, command,
-    commands,
+    Attachment, CancelToken, Capabilities, Clients, Limits, Peer, Raw, Request, SealedBlob, Server,
+    State, command, commands,
 };
 
 use crate::PATIENCE;
@@ -228,6 +228,40 @@ async fn hold_async(gate: String, gates: State<'_, Arc<Gates>>) -> String {
     .await
 }
 
+/// Headers, the body's length and how long the caller waits.
+type Seen = (Vec<(String, String)>, usize, Option<u64>);
+
+fn seen(request: &Request<'_>) -> Seen {
+    let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let left_ms = request.timeout().map(|left| u64::try_from(left.as_millis()).expect("short"));
+    (headers.collect(), request.body().len(), left_ms)
+}
+
+#[command]
+fn request(request: Request<'_>) -> Seen {
+    seen(&request)
+}
+
+#[command(inline)]
+fn request_inline(request: Request<'_>) -> Seen {
+    seen(&request)
+}
+
+#[command]
+async fn request_async(request: Request<'_>) -> Seen {
+    seen(&request)
+}
+
+#[command]
+fn upload(title: &str, first: Attachment, second: Attachment) -> (String, u64, Vec<u8>) {
+    (title.to_owned(), first.iter().map(|byte| u64::from(*byte)).sum(), second.to_vec())
+}
+
+#[command(inline)]
+fn upload_inline(title: &str, first: Attachment, second: Attachment) -> (String, u64, Vec<u8>) {
+    (title.to_owned(), first.iter().map(|byte| u64::from(*byte)).sum(), second.to_vec())
+}
+
 #[command]
 fn until_cancelled(gate: String, token: CancelToken, gates: State<'_, Arc<Gates>>) -> bool {
     gates.pass(&gate);
@@ -376,6 +410,11 @@ fn capabilities() -> Capabilities {
         "later",
         "hold",
         "hold_async",
+        "request",
+        "request_inline",
+        "request_async",
+        "upload",
+        "upload_inline",
         "until_cancelled",
         "until_cancelled_async",
         "open",
@@ -435,6 +474,11 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             later,
             hold,
             hold_async,
+            request,
+            request_inline,
+            request_async,
+            upload,
+            upload_inline,
             until_cancelled,
             until_cancelled_async,
             open,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tramline_core::answer::FromAnswer;
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Commands, RawBody, Reply};
-use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::envelope::{BodyKind, Extension, Head, Kind};
 use tramline_core::events::{Event, ListenerId, Listeners};
 use tramline_core::gate::Capabilities;
 use tramline_core::peer::{Patience, Peer, send_bytes};
@@ -229,8 +229,7 @@ impl Client {
                 let body = codec.to_vec(payload)?;
                 let (link, name) = (Arc::clone(&self.0.link), Box::<str>::from(event));
                 blocking::unblock(move || {
-                    let head =
-                        Head { kind: Kind::Event, body: BodyKind::Structured, id: 0, name: &name };
+                    let head = Head::new(Kind::Event, BodyKind::Structured, 0, &name);
                     send_bytes(&*link, &head, &body, Patience::SendTimeout)
                 })
                 .await
@@ -465,6 +464,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
             Outgoing {
                 kind: Kind::Subscribe,
                 name: &subscription.event,
+                extension: Extension::NONE,
                 body: BodyKind::Empty,
                 body_len: 0,
                 fill: &mut |_| Ok(()),

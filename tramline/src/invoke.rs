@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use tramline_core::answer::{Answer, FromAnswer};
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{RawBody, Reply};
@@ -16,6 +17,7 @@ use tramline_core::peer::{Patience, send_body};
 use tramline_core::{CallCancelled, CancelToken, DecodeError, InvokeError, OnCancel, SendError};
 
 use crate::client::Client;
+use crate::extras::{Attached, Extras, Written};
 use crate::link::{Ended, Link, Outgoing, deadline_passed};
 
 /// A call about to be made: `.await` it or `.wait()` for it.
@@ -29,6 +31,7 @@ pub struct Invoke<'a, T, A> {
     args: A,
     timeout: Option<Duration>,
     token: Option<&'a CancelToken>,
+    extras: Option<Box<Extras<'a>>>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -63,12 +66,23 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
             args,
             timeout: None,
             token: None,
+            extras: None,
             result: PhantomData,
         }
     }
 
     pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
+        self
+    }
+
+    /// Adds a header: a name and a value, both UTF-8, that the command can read and that programs on
+    /// the way can see. The same name may stand more than once.
+    ///
+    /// A name has 1 to 255 bytes; all headers and names of attachments together must fit into
+    /// 65 535 bytes, else the call fails before anything is sent.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.extras.get_or_insert_default().header(name, value);
         self
     }
 
@@ -81,9 +95,9 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
     ///
     /// ```no_run
     /// # fn main() -> Result<(), tramline::Error> {
-    /// use tramline::{CancelToken, connect};
+    /// use tramline::{CancelToken, Client};
     ///
-    /// let client = connect("auto:calc").wait()?;
+    /// let client = Client::connect("auto:calc").wait()?;
     /// let token = CancelToken::new();
     /// let stop = token.clone();
     /// std::thread::spawn(move || stop.cancel());
@@ -110,12 +124,14 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
     ) -> Result<R, InvokeError> {
         let link = self.client.link();
         let codec = link.codec();
-        let args = &self.args;
+        let args = Attached::new(&self.args, self.extras.as_deref());
+        let written = Written::new(self.extras.as_deref(), self.timeout)?;
         check_name(self.command)?;
         link.call(
             Outgoing {
                 kind: self.kind,
                 name: self.command,
+                extension: written.as_extension(),
                 body: A::BODY,
                 body_len: args.len_hint(),
                 pages: args.pages(),
@@ -125,6 +141,39 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
             self.token,
             read,
         )
+    }
+}
+
+impl<'a, T, A: Serialize> Invoke<'a, T, A> {
+    /// Adds bytes that travel as they are beside the arguments, whatever the codec: a command takes
+    /// them as a parameter `name: Attachment`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::{Attachment, Capabilities, Client, Server, command, commands, json};
+    ///
+    /// #[command]
+    /// fn upload(title: String, image: Attachment) -> String {
+    ///     format!("{title}: {} bytes", image.len())
+    /// }
+    ///
+    /// # fn main() -> Result<(), tramline::Error> {
+    /// let server = Server::new()
+    ///     .commands(commands![upload])
+    ///     .allow(Capabilities::none().command("upload"))
+    ///     .start("mem:upload")?;
+    /// let client = Client::connect("mem:upload").wait()?;
+    /// let call = client.invoke("upload", json!({ "title": "cat" })).attach("image", &[1, 2, 3][..]);
+    /// let text: String = call.wait()?;
+    /// assert_eq!(text, "cat: 3 bytes");
+    /// # server.stop();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn attach(mut self, name: &str, bytes: impl Into<RawBody<'a>>) -> Self {
+        self.extras.get_or_insert_default().attach(name, bytes.into());
+        self
     }
 }
 
@@ -150,6 +199,7 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
         if self.token.is_some_and(CancelToken::is_cancelled) {
             return Err(CallCancelled.into());
         }
+        let written = Written::new(self.extras.as_deref(), self.timeout)?;
         self.client.ensure_runner().map_err(SendError::Link)?;
         let link = self.client.link();
         let codec = link.codec();
@@ -173,21 +223,24 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
                 }
             }));
         }
-        let sent = link.try_send(self.kind, id, self.command, &self.args);
+        let args = Attached::new(&self.args, self.extras.as_deref());
+        let head = Head::new(self.kind, A::BODY, id, self.command).extended(written.as_extension());
+        let sent = link.try_send(&head, &args);
         if deadline.is_some() {
             link.kick_runner();
         }
         match sent {
             Ok(()) => Ok(pending),
             Err(SendError::Full) => {
-                let body = match self.args.pages() {
+                let body = match args.pages() {
                     Some(pages) => RawBody::Pages(pages),
-                    None => encode_body(codec, &self.args)?.into(),
+                    None => encode_body(codec, &args)?.into(),
                 };
                 let (kind, command) = (self.kind, Box::<str>::from(self.command));
                 let link = Arc::clone(link);
                 let sending = blocking::unblock(move || {
-                    let head = Head { kind, body: A::BODY, id, name: &command };
+                    let head = Head::new(kind, A::BODY, id, &command);
+                    let head = head.extended(written.as_extension());
                     send_body(&*link, &head, &body, Patience::SendTimeout)
                 });
                 pending.sending = Some(Box::pin(sending));

@@ -10,6 +10,7 @@ mod client;
 mod clients;
 mod endpoint;
 mod executor;
+mod extras;
 mod hub;
 mod invoke;
 mod link;
@@ -26,7 +27,9 @@ pub use serde_json::json;
 pub use tramline_compat_json as compat_json;
 pub use tramline_core::answer::{Answer, FromAnswer};
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
-pub use tramline_core::command::{Call, CommandArg, CommandFuture, Commands, Raw, RawBody};
+pub use tramline_core::command::{
+    Attachment, Call, CommandArg, CommandFuture, Commands, Raw, RawBody, Request,
+};
 pub use tramline_core::envelope::BodyKind;
 pub use tramline_core::events::{Event, ListenerId};
 pub use tramline_core::gate::Capabilities;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use bytes::Bytes;
 use serde::de::value::Error as PlainError;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -34,7 +35,7 @@ pub enum ArgSource {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a command",
     label = "this command's parameter",
-    note = "a parameter is `State<T>`, `Peer`, `CancelToken`, `Raw`, `&str`, `&[u8]` or a type that implements `serde::Deserialize`"
+    note = "a parameter is `State<T>`, `Peer`, `Request`, `CancelToken`, `Attachment`, `Raw`, `&str`, `&[u8]` or a type that implements `serde::Deserialize`"
 )]
 pub trait CommandArg<'a>: Sized {
     /// Where the value comes from.
@@ -97,6 +98,58 @@ impl<'a> CommandArg<'a> for CancelToken {
 
     fn from_call(call: Call<'a>, _: &str) -> Result<Self, String> {
         Ok(call.cancel_token())
+    }
+}
+
+/// Bytes that came beside the arguments, under the parameter's name. Derefs to the bytes.
+///
+/// It must be there; for one that may be missing take a [`Request`] and look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment(pub Bytes);
+
+impl Deref for Attachment {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'a> CommandArg<'a> for Attachment {
+    const SOURCE: ArgSource = ArgSource::Call;
+
+    fn from_call(call: Call<'a>, name: &str) -> Result<Self, String> {
+        let missing = || format!("command {} missing required attachment {name}", call.command());
+        let found = call.attachments().find(|(known, _)| *known == name);
+        found.map(|(_, bytes)| Self(call.keep(bytes))).ok_or_else(missing)
+    }
+}
+
+/// The whole request: headers, attachments, the body as it came, and how long the caller waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a>(Call<'a>);
+
+impl<'a> Deref for Request<'a> {
+    type Target = Call<'a>;
+
+    fn deref(&self) -> &Call<'a> {
+        &self.0
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The value of the first header of this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+impl<'a> CommandArg<'a> for Request<'a> {
+    const SOURCE: ArgSource = ArgSource::Call;
+
+    fn from_call(call: Call<'a>, _: &str) -> Result<Self, String> {
+        Ok(Self(call))
     }
 }
 

@@ -9,14 +9,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::args::{ArgSource, Args, BytesArg, CommandArg, TextArg};
+pub use self::args::{ArgSource, Args, Attachment, BytesArg, CommandArg, Request, TextArg};
 pub use self::reply::{Outcome, Raw, RawBody, Reply, ViaResult, ViaValue};
 use crate::cancel::CancelToken;
 use crate::codec::AnyCodec;
-use crate::envelope::{BodyKind, Head, Kind};
+use crate::envelope::{BodyKind, Envelope, Extension, Field, Head, Kind};
 use crate::error::{EncodeError, Rejection, SendError, codes};
 use crate::frame::{FrameWriter, Kept, Written};
 use crate::peer::{Later, Patience, Peer};
@@ -67,6 +68,8 @@ pub struct Call<'a> {
     command: &'a str,
     body_kind: BodyKind,
     body: &'a [u8],
+    extension: Extension<'a>,
+    attachments: &'a [u8],
     /// What the body lies in, if it may be kept without a copy.
     owner: Option<&'a Bytes>,
     peer: &'a Peer,
@@ -87,14 +90,32 @@ impl<'a> Call<'a> {
         states: &'a States,
     ) -> Self {
         let patience = Patience::SendTimeout;
-        let (owner, token) = (None, None);
-        Self { id, command, body_kind, body, owner, peer, states, token, patience }
+        Self {
+            id,
+            command,
+            body_kind,
+            body,
+            extension: Extension::NONE,
+            attachments: &[],
+            owner: None,
+            peer,
+            states,
+            token: None,
+            patience,
+        }
     }
 
     /// The same call, whose body is all of `owner` and may be kept without a copy.
     #[must_use]
     pub fn owned_by(mut self, owner: &'a Bytes) -> Self {
         (self.body, self.owner) = (owner, Some(owner));
+        self
+    }
+
+    /// The same call with what its message says beside name and body.
+    #[must_use]
+    pub fn extended(mut self, extension: Extension<'a>, attachments: &'a [u8]) -> Self {
+        (self.extension, self.attachments) = (extension, attachments);
         self
     }
 
@@ -133,9 +154,45 @@ impl<'a> Call<'a> {
     /// on another thread.
     #[must_use]
     pub fn to_body(&self) -> Bytes {
+        self.keep(self.body)
+    }
+
+    /// The headers in their order; names may repeat.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.extension.fields().filter_map(|field| match field {
+            Field::Header { name, value } => Some((name, value)),
+            _ => None,
+        })
+    }
+
+    /// How long the caller waits for the answer, counted from when it sent the call.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.extension.fields().find_map(|field| match field {
+            Field::Deadline { left_ms } => Some(Duration::from_millis(left_ms.into())),
+            _ => None,
+        })
+    }
+
+    /// The attachments in their order; names may repeat.
+    pub fn attachments(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        let mut rest = self.attachments;
+        self.extension.fields().filter_map(move |field| match field {
+            Field::Attachment { name, len } => {
+                // There are as many: the envelope was checked.
+                let (bytes, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+                rest = after;
+                Some((name, bytes))
+            }
+            _ => None,
+        })
+    }
+
+    /// Bytes of this call, to keep.
+    pub(crate) fn keep(&self, bytes: &[u8]) -> Bytes {
         match self.owner {
-            Some(owner) => owner.slice_ref(self.body),
-            None => Bytes::copy_from_slice(self.body),
+            Some(owner) => owner.slice_ref(bytes),
+            None => Bytes::copy_from_slice(bytes),
         }
     }
 
@@ -180,7 +237,7 @@ impl<'a> Call<'a> {
 
     /// Sends a refusal with a code of ours and words for people.
     pub fn refuse(&self, code: &'static str, text: &str) {
-        let head = Head { kind: Kind::Error, body: BodyKind::Structured, id: self.id, name: code };
+        let head = Head::new(Kind::Error, BodyKind::Structured, self.id, code);
         let codec = self.peer.codec();
         self.send(&head, code, text.len(), &mut |out| codec.encode(text, out));
     }
@@ -191,7 +248,7 @@ impl<'a> Call<'a> {
     }
 
     fn answer_as<R: Reply + ?Sized>(&self, kind: Kind, name: &'static str, value: &R) {
-        let head = Head { kind, body: R::BODY, id: self.id, name };
+        let head = Head::new(kind, R::BODY, self.id, name);
         if let Some(pages) = value.pages() {
             return self.send_pages(&head, name, pages);
         }
@@ -264,10 +321,7 @@ impl<'a> Call<'a> {
 /// One call that outlives its frame. Dropped without an answer, it answers with an error.
 #[derive(Debug)]
 pub struct OwnedCall {
-    id: u64,
     frame: Kept,
-    name_end: usize,
-    body_kind: BodyKind,
     peer: Peer,
     states: Arc<States>,
     token: CancelToken,
@@ -278,17 +332,8 @@ impl OwnedCall {
     /// A call from its frame, which must be a request that
     /// [`Envelope::parse`](crate::envelope::Envelope::parse) has read.
     #[must_use]
-    pub fn new(head: &Head<'_>, frame: Kept, peer: Peer, states: Arc<States>) -> Self {
-        Self {
-            id: head.id,
-            frame,
-            name_end: head.len(),
-            body_kind: head.body,
-            peer,
-            states,
-            token: CancelToken::new(),
-            answered: false,
-        }
+    pub fn new(frame: Kept, peer: Peer, states: Arc<States>) -> Self {
+        Self { frame, peer, states, token: CancelToken::new(), answered: false }
     }
 
     /// The same call with the token that is cancelled when its caller no longer waits.
@@ -301,18 +346,17 @@ impl OwnedCall {
     /// The call, borrowed.
     #[must_use]
     pub fn view(&self) -> Call<'_> {
-        let name = &self.frame.bytes()[crate::envelope::HEADER_LEN..self.name_end];
-        Call {
-            id: self.id,
-            command: std::str::from_utf8(name).unwrap_or_default(),
-            body_kind: self.body_kind,
-            body: self.frame.body(self.name_end),
-            owner: Some(self.frame.owner()),
-            peer: &self.peer,
-            states: &self.states,
-            token: Some(&self.token),
-            patience: Patience::SendTimeout,
-        }
+        // It has been read before; what could not be read has no id that anyone waits for.
+        let none = Envelope {
+            head: Head::new(Kind::Request, BodyKind::Empty, 0, ""),
+            body: &[],
+            attachments: &[],
+        };
+        let Envelope { head, body, attachments } = self.frame.envelope().unwrap_or(none);
+        let mut call = Call::new(head.id, head.name, head.body, body, &self.peer, &self.states)
+            .extended(head.extension, attachments);
+        (call.owner, call.token) = (Some(self.frame.owner()), Some(&self.token));
+        call
     }
 
     /// Says that the answer has been given; otherwise dropping gives one.

@@ -6,6 +6,7 @@ mod calls;
 mod cancel;
 mod ends;
 mod events;
+mod extras;
 mod flow;
 mod listeners;
 mod payloads;

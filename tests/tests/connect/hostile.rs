@@ -129,12 +129,7 @@ fn a_client_tells_both_versions_of_a_server_it_cannot_talk_to() {
             peer.send(&greeting(1));
             // Its greeting and its hello are not looked at.
             let goodbye = br#"{"text":"no","protocol":7}"#;
-            let head = Head {
-                kind: Kind::Goodbye,
-                body: BodyKind::Structured,
-                id: 0,
-                name: "version-refused",
-            };
+            let head = Head::new(Kind::Goodbye, BodyKind::Structured, 0, "version-refused");
             peer.send_frame(&[&head.to_bytes()[..], head.name.as_bytes(), goodbye].concat());
             peer.until_hung_up();
         });
@@ -158,9 +153,9 @@ fn a_server_that_never_answers_costs_the_handshake_deadline() {
 fn messages_before_hello_and_bad_hellos_are_refused() {
     bounded(|| {
         let (name, running, refused) = serve();
-        let request = Head { kind: Kind::Request, body: BodyKind::Empty, id: 1, name: "add" };
+        let request = Head::new(Kind::Request, BodyKind::Empty, 1, "add");
         let request = [&request.to_bytes()[..], b"add"].concat();
-        let hello_head = Head { kind: Kind::Hello, body: BodyKind::Structured, id: 0, name: "" };
+        let hello_head = Head::new(Kind::Hello, BodyKind::Structured, 0, "");
         let no_json = [&hello_head.to_bytes()[..], b"{"].concat();
         let mut long_label = hello();
         long_label.label = Some("x".repeat(256));
@@ -240,7 +235,7 @@ fn a_fault_after_hello_ends_that_link_only() {
     bounded(|| {
         let (name, running, _refused) = serve();
         let second_hello = hello().to_frame();
-        let head = Head { kind: Kind::Request, body: BodyKind::Empty, id: 1, name: "add" };
+        let head = Head::new(Kind::Request, BodyKind::Empty, 1, "add");
         let mut unknown_kind = head.to_bytes().to_vec();
         unknown_kind[0] = 99;
         let mut reserved = head.to_bytes().to_vec();
@@ -275,12 +270,12 @@ fn messages_that_mean_nothing_here_are_ignored() {
         let (name, running, _refused) = serve();
         let mut peer = open(&name);
         for kind in [Kind::Response, Kind::Error, Kind::Cancel, Kind::Channel, Kind::ChannelEnd] {
-            let head = Head { kind, body: BodyKind::Empty, id: 77, name: "" };
+            let head = Head::new(kind, BodyKind::Empty, 77, "");
             peer.send_frame(&head.to_bytes());
         }
-        let event = Head { kind: Kind::Event, body: BodyKind::Empty, id: 0, name: "secret" };
+        let event = Head::new(Kind::Event, BodyKind::Empty, 0, "secret");
         peer.send_frame(&[&event.to_bytes()[..], b"secret"].concat());
-        let call = Head { kind: Kind::Request, body: BodyKind::Structured, id: 5, name: "add" };
+        let call = Head::new(Kind::Request, BodyKind::Structured, 5, "add");
         peer.send_frame(&[&call.to_bytes()[..], b"add", br#"{"a":1,"b":2}"#].concat());
         let answer = peer.frame().expect("an answer");
         let answer = Envelope::parse(&answer).expect("a message");

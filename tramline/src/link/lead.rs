@@ -5,7 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use tramline_core::answer::Answer;
-use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::envelope::{BodyKind, Extension, Head, Kind};
 use tramline_core::peer::{Fill, Patience};
 use tramline_core::transport::WaitFor;
 use tramline_core::{CallCancelled, CancelToken, DeadlinePassed, InvokeError, LinkError, Pages};
@@ -25,6 +25,7 @@ const YIELDS: u32 = 32;
 pub(crate) struct Outgoing<'a, 'f> {
     pub(crate) kind: Kind,
     pub(crate) name: &'a str,
+    pub(crate) extension: Extension<'a>,
     pub(crate) body: BodyKind,
     pub(crate) body_len: usize,
     pub(crate) fill: Fill<'f>,
@@ -34,7 +35,7 @@ pub(crate) struct Outgoing<'a, 'f> {
 
 impl<'a> Outgoing<'a, '_> {
     fn head(&self, id: u64) -> Head<'a> {
-        Head { kind: self.kind, body: self.body, id, name: self.name }
+        Head::new(self.kind, self.body, id, self.name).extended(self.extension)
     }
 }
 

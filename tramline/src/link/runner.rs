@@ -282,7 +282,7 @@ impl Link {
             }
         };
         let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes).into());
-        let Head { kind, id, name, body } = message.head;
+        let Head { kind, id, name, body, .. } = message.head;
         match kind {
             // Over, and one call too many: its caller has been told that the outcome is unknown.
             Kind::Request if !self.may_start_calls() => {}
@@ -335,7 +335,8 @@ impl Link {
         let states = service.router.states();
         // Answered on this thread.
         let here = || {
-            let call = Call::new(id, name, body, message.body, peer, states);
+            let call = Call::new(id, name, body, message.body, peer, states)
+                .extended(message.head.extension, message.attachments);
             if patience == Patience::None { call.never_blocking() } else { call }
         };
         let handler = match service.router.route(name) {
@@ -352,9 +353,8 @@ impl Link {
             }
             Handler::Blocking(run) => {
                 let running = Running::new(self, id, message.body.len());
-                let mut call =
-                    OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states))
-                        .cancelled_by(running.token());
+                let mut call = OwnedCall::new(keep(), peer.clone(), Arc::clone(states))
+                    .cancelled_by(running.token());
                 blocking::unblock(move || {
                     router::run(run, &call.view());
                     call.answered();
@@ -364,7 +364,7 @@ impl Link {
             }
             Handler::Async(start) => {
                 let running = Running::new(self, id, message.body.len());
-                let call = OwnedCall::new(&message.head, keep(), peer.clone(), Arc::clone(states))
+                let call = OwnedCall::new(keep(), peer.clone(), Arc::clone(states))
                     .cancelled_by(running.token());
                 let future = start(call);
                 service.executor.spawn(Box::pin(async move {
@@ -405,7 +405,7 @@ impl Link {
         }
         drop(names);
         if room {
-            let head = Head { kind: Kind::Response, body: BodyKind::Empty, id, name: "" };
+            let head = Head::new(Kind::Response, BodyKind::Empty, id, "");
             let sent = send_bytes(self, &head, &[], patience);
             if patience == Patience::None && matches!(sent, Err(SendError::Full)) {
                 let (kind, body_kind, body) =
@@ -423,7 +423,7 @@ impl Link {
         // Held while the message goes out: a listener added after the look subscribes after it.
         let _order = service.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
         if !service.listeners.has(name) {
-            let head = Head { kind: Kind::Unsubscribe, body: BodyKind::Empty, id: 0, name };
+            let head = Head::new(Kind::Unsubscribe, BodyKind::Empty, 0, name);
             let _ = send_bytes(self, &head, &[], Patience::SendTimeout);
         }
     }

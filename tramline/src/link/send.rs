@@ -23,6 +23,9 @@ const KEEP_SPILL_LEN: usize = 4 << 20;
 /// Memory for what is written piece by piece. A choice: with what it is copied from and to it stays
 /// in a second-level cache.
 const PIECE_LEN: usize = 32 << 10;
+/// What outgrows a shorter claim is tried once more with one of this length, before it is sent piece by
+/// piece. A choice: small messages whose length was guessed too low fit.
+const SHORT_SLOT_LEN: usize = 4 << 10;
 
 impl Link {
     /// Sends one message. `lead` is the receiver if the caller holds it.
@@ -36,7 +39,7 @@ impl Link {
         mut lead: Option<Held<'_>>,
     ) -> Result<(), SendError> {
         // An honest caller's guess is below the limit; a wrong one only costs a retry.
-        let min_len = head.len() + body_len.min(self.max_send_len);
+        let mut min_len = head.len() + body_len.min(self.max_send_len);
         let in_pieces = room.patience() != Patience::None && sender.half.streams();
         loop {
             self.check()?;
@@ -56,21 +59,25 @@ impl Link {
             if in_pieces && min_len > slot.len() {
                 return self.send_in_pieces(&mut sender, head, fill, room, lead);
             }
+            let was_short = slot.len() < SHORT_SLOT_LEN;
             let mut writer = if in_pieces {
                 FrameWriter::in_place(slot, self.max_send_len)
             } else {
                 FrameWriter::new(slot, self.max_send_len).reusing(spill)
             };
-            if let Err(e) = write(&mut writer, head, fill) {
-                if writer.outgrown() {
-                    return self.send_in_pieces(&mut sender, head, fill, room, lead);
-                }
-                // The claim is not committed, so nothing of it is ever seen.
-                return Err(self.too_large(&writer).unwrap_or(e));
-            }
+            let written = write(&mut writer, head, fill);
             // Also where the value did not mind.
             if writer.outgrown() {
+                if was_short && min_len < SHORT_SLOT_LEN {
+                    // The claim lay at the end of the ring, or there was little room.
+                    min_len = SHORT_SLOT_LEN;
+                    continue;
+                }
                 return self.send_in_pieces(&mut sender, head, fill, room, lead);
+            }
+            if let Err(e) = written {
+                // The claim is not committed, so nothing of it is ever seen.
+                return Err(self.too_large(&writer).unwrap_or(e));
             }
             if let Some(e) = self.too_large(&writer) {
                 return Err(e);
@@ -127,7 +134,7 @@ impl Link {
         if len > self.max_send_len {
             return Err(SendError::TooLarge { len, max: self.max_send_len });
         }
-        let before = [&head.to_bytes()[..], head.name.as_bytes()].concat();
+        let before = [&head.to_bytes()[..], head.name.as_bytes(), head.extension.bytes()].concat();
         loop {
             self.check()?;
             match sender.half.hand_over(&before, pages) {
@@ -300,24 +307,17 @@ impl Link {
 
     /// Tells the peer that a call's answer is of no use any more. Best effort.
     pub(crate) fn cancel(&self, id: u64) {
-        let head = Head { kind: Kind::Cancel, body: BodyKind::Empty, id, name: "" };
+        let head = Head::new(Kind::Cancel, BodyKind::Empty, id, "");
         let _ = send_bytes(self, &head, &[], Patience::None);
     }
 
     /// Sends a call if there is room for it now.
-    pub(crate) fn try_send<A: Reply>(
-        &self,
-        kind: Kind,
-        id: u64,
-        name: &str,
-        args: &A,
-    ) -> Result<(), SendError> {
-        let head = Head { kind, body: A::BODY, id, name };
+    pub(crate) fn try_send<A: Reply>(&self, head: &Head<'_>, args: &A) -> Result<(), SendError> {
         if let Some(pages) = args.pages() {
-            return self.send_pages(&head, &*pages, Patience::None);
+            return self.send_pages(head, &*pages, Patience::None);
         }
         let fill: Fill<'_> = &mut |out| args.encode(self.codec, out);
-        self.send(&head, args.len_hint(), fill, Patience::None)
+        self.send(head, args.len_hint(), fill, Patience::None)
     }
 }
 
@@ -327,6 +327,10 @@ fn write(writer: &mut FrameWriter<'_>, head: &Head<'_>, fill: Fill<'_>) -> Resul
     writer
         .put(&head.to_bytes())
         .and_then(|()| writer.put(head.name.as_bytes()))
+        .and_then(|()| match head.extension.bytes() {
+            [] => Ok(()),
+            extension => writer.put(extension),
+        })
         .map_err(|e| SendError::Encode(EncodeError::new("envelope", e)))?;
     fill(writer).map_err(SendError::Encode)
 }
@@ -442,7 +446,7 @@ impl Port for Link {
         let held = link.shares_thread.load(Ordering::Relaxed).then(|| Running::hold_calls(&link));
         blocking::unblock(move || {
             let Later { kind, body_kind, id, name, body } = message;
-            let head = Head { kind, body: body_kind, id, name };
+            let head = Head::new(kind, body_kind, id, name);
             if let Err(SendError::Full) = send_body(&*link, &head, &body, Patience::SendTimeout) {
                 // An answer cannot be dropped: the caller would wait for ever.
                 link.close_stalled();

@@ -337,7 +337,7 @@ impl Link {
     pub(crate) fn request(&mut self, name: &str, body: BodyKind, bytes: &[u8]) -> Option<u64> {
         let id = self.next_id;
         self.next_id += 1;
-        let head = Head { kind: Kind::Request, body, id, name };
+        let head = Head::new(Kind::Request, body, id, name);
         self.message(&frame(&head, bytes)).then_some(id)
     }
 

@@ -14,7 +14,7 @@ use crate::meeting::Socket;
 use crate::stage::Stage;
 
 fn head(kind: Kind, body: BodyKind, id: u64, name: &str) -> Vec<u8> {
-    frame(&Head { kind, body, id, name }, b"")
+    frame(&Head::new(kind, body, id, name), b"")
 }
 
 /// A request whose byte at `at` is another one.
@@ -113,7 +113,7 @@ pub(crate) fn bad_hello(stage: &Stage) {
 }
 
 fn hello_head() -> Head<'static> {
-    Head { kind: Kind::Hello, body: BodyKind::Structured, id: 0, name: "" }
+    Head::new(Kind::Hello, BodyKind::Structured, 0, "")
 }
 
 pub(crate) fn subscriptions(stage: &Stage) {
@@ -292,7 +292,7 @@ pub(crate) fn call_over_pipe(pipe: &mut RawPeer, label: &str) -> String {
     let hello = Hello { label: Some(label.into()), ..good_hello() };
     pipe.send_frame(&hello.to_frame());
     Hello::read(&pipe.frame().expect("a hello")).expect("a hello");
-    let call = Head { kind: Kind::Request, body: BodyKind::Structured, id: 1, name: "add" };
+    let call = Head::new(Kind::Request, BodyKind::Structured, 1, "add");
     pipe.send_frame(&frame(&call, br#"{"a":1,"b":1}"#));
     let answer = pipe.frame().expect("an answer");
     String::from_utf8_lossy(&answer[16..]).into_owned()

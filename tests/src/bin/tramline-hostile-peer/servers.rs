@@ -51,7 +51,7 @@ fn request(link: &mut Link) -> u64 {
 }
 
 fn response(id: u64, body: BodyKind, bytes: &[u8]) -> Vec<u8> {
-    frame(&Head { kind: Kind::Response, body, id, name: "" }, bytes)
+    frame(&Head::new(Kind::Response, body, id, ""), bytes)
 }
 
 /// A header word for a link in this state.
@@ -178,7 +178,7 @@ pub(crate) fn bad_answers(stage: &Stage) {
     let server = Server::new(stage);
     let text = |letters: usize| format!("\"{}\"", "x".repeat(letters)).into_bytes();
     let error = |id, name: &str, body: &[u8]| {
-        frame(&Head { kind: Kind::Error, body: BodyKind::Structured, id, name }, body)
+        frame(&Head::new(Kind::Error, BodyKind::Structured, id, name), body)
     };
     server.instead_of_an_answer("another type", |link, id| {
         link.message(&response(id, BodyKind::Structured, b"\"text\""));
@@ -272,7 +272,7 @@ pub(crate) fn flood(stage: &Stage) {
                 Kind::Request => (1, "anything"),
                 _ => (id + 1, ""),
             };
-            let message = frame(&Head { kind, body: BodyKind::Raw, id, name }, &[7; 2000]);
+            let message = frame(&Head::new(kind, BodyKind::Raw, id, name), &[7; 2000]);
             while link.message(&message) && !link.socket.is_hung_up() {
                 while link.poll().is_some() {}
             }

@@ -27,11 +27,11 @@ pub(crate) fn never_reads(stage: &Stage) {
     }
     stage.variant("events", || {
         let mut link = Link::open(&stage.name, "events");
-        let subscribe = Head { kind: Kind::Subscribe, body: BodyKind::Empty, id: 1, name: "down" };
+        let subscribe = Head::new(Kind::Subscribe, BodyKind::Empty, 1, "down");
         link.message(&frame(&subscribe, b""));
         assert!(link.answer().is_some());
         // Each one is answered by an event.
-        let echo = Head { kind: Kind::Event, body: BodyKind::Structured, id: 0, name: "echo" };
+        let echo = Head::new(Kind::Event, BodyKind::Structured, 0, "echo");
         // As many as there is room for: the other side gives each one its time.
         let mut sent = 0;
         while sent < 20_000 && link.free() > 200 {
@@ -47,8 +47,7 @@ pub(crate) fn never_reads(stage: &Stage) {
         let label = Some("over the pipe".into());
         let hello = Hello::new(AnyCodec::JSON, &Limits::default(), label, Vec::new());
         send_frame(&socket, &hello.to_frame());
-        let call =
-            Head { kind: Kind::Request, body: BodyKind::Structured, id: 1, name: "raw_result" };
+        let call = Head::new(Kind::Request, BodyKind::Structured, 1, "raw_result");
         while send_frame(&socket, &frame(&call, LARGE)) {}
     });
 }
@@ -73,7 +72,7 @@ pub(crate) fn flood(stage: &Stage) {
     });
     stage.variant("events", || {
         let mut link = Link::open(&stage.name, "events");
-        let event = Head { kind: Kind::Event, body: BodyKind::Structured, id: 0, name: "up" };
+        let event = Head::new(Kind::Event, BodyKind::Structured, 0, "up");
         let event = frame(&event, b"1");
         stage.until_told(|| link.message(&event));
     });

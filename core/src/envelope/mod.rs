@@ -1,8 +1,11 @@
-//! The envelope: 16 bytes of header, a name, a body. `docs/WIRE-FORMAT.md` section 3.
+//! The envelope: 16 bytes of header, a name, perhaps an extension, a body. `docs/WIRE-FORMAT.md` section 3.
 //!
 //! All integers are little-endian. The length of the body is the length of the frame less what
 //! stands before it, so no length is stated twice.
 
+mod extension;
+
+pub use self::extension::{DeadlineOnly, Extension, ExtensionBuf, Field, MAX_EXTENSION_LEN};
 use crate::error::PeerFault;
 use crate::limits::MAX_NAME_LEN;
 
@@ -94,13 +97,28 @@ pub struct Head<'a> {
     pub id: u64,
     /// Command, event or code.
     pub name: &'a str,
+    /// What else there is to say.
+    pub extension: Extension<'a>,
 }
 
-impl Head<'_> {
+impl<'a> Head<'a> {
+    /// A head without an extension.
+    #[inline]
+    #[must_use]
+    pub const fn new(kind: Kind, body: BodyKind, id: u64, name: &'a str) -> Self {
+        Self { kind, body, id, name, extension: Extension::NONE }
+    }
+
+    /// The same head with this extension.
+    #[must_use]
+    pub const fn extended(self, extension: Extension<'a>) -> Self {
+        Self { extension, ..self }
+    }
+
     /// Bytes before the body.
     #[must_use]
     pub fn len(&self) -> usize {
-        HEADER_LEN + self.name.len()
+        HEADER_LEN + self.name.len() + self.extension.bytes().len()
     }
 
     /// Never true; a head has at least [`HEADER_LEN`] bytes.
@@ -109,20 +127,49 @@ impl Head<'_> {
         false
     }
 
-    /// The fixed part of the head. The name follows it.
+    /// Reads what stands behind the name of a message that has an extension.
+    #[cold]
+    fn parse_extension(self, ext_len: usize, rest: &'a [u8]) -> Result<Envelope<'a>, PeerFault> {
+        let Some((extension, rest)) = rest.split_at_checked(ext_len) else {
+            let what = format_args!("{ext_len} bytes, the frame has {} left", rest.len());
+            return Err(PeerFault::new("ext_len", what));
+        };
+        let head = self.extended(Extension::parse(extension)?);
+        let attached = head.extension.attachments_len();
+        let body_len = usize::try_from(attached).ok().and_then(|len| rest.len().checked_sub(len));
+        let Some(body_len) = body_len else {
+            let what = format_args!("{attached} bytes, the frame has {} left", rest.len());
+            return Err(PeerFault::new("attachments", what));
+        };
+        let (body, attachments) = rest.split_at(body_len);
+        if head.body != BodyKind::Structured && attached != 0 {
+            return Err(PeerFault::new("attachments", format_args!("to a body {:?}", head.body)));
+        }
+        if head.body == BodyKind::Empty && !body.is_empty() {
+            let what = format_args!("says empty, {} bytes follow", body.len());
+            return Err(PeerFault::new("body kind", what));
+        }
+        Ok(Envelope { head, body, attachments })
+    }
+
+    /// The fixed part of the head. The name follows it, then the extension.
     ///
     /// # Panics
     ///
-    /// If the name is longer than [`MAX_NAME_LEN`]: whoever takes a name from a user checks it.
+    /// If the name is longer than [`MAX_NAME_LEN`], or the extension than [`MAX_EXTENSION_LEN`]:
+    /// whoever takes them from a user checks that.
     #[inline]
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let name_len = u8::try_from(self.name.len()).expect("names are checked when they come in");
-        // Two whole words, as a copy of them finds them most quickly.
+        let ext_len = self.extension.bytes().len();
+        let ext_len = u16::try_from(ext_len).expect("extensions are checked when they are made");
+        // Two whole words, as a copy of them finds them most quickly. 3 flags and 6..8 reserved: zero
+        // in this version.
         let fixed = u64::from(self.kind as u8)
             | u64::from(self.body as u8) << 8
-            | u64::from(name_len) << 16;
-        // 3 flags, 4..6 ext_len, 6..8 reserved: zero in this version.
+            | u64::from(name_len) << 16
+            | u64::from(ext_len) << 32;
         let mut bytes = [0; HEADER_LEN];
         bytes[..8].copy_from_slice(&fixed.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
@@ -135,8 +182,10 @@ impl Head<'_> {
 pub struct Envelope<'a> {
     /// What stands before the body.
     pub head: Head<'a>,
-    /// The body's bytes.
+    /// The body's bytes, without attachments.
     pub body: &'a [u8],
+    /// The attachments that the extension names, one behind the other.
+    pub attachments: &'a [u8],
 }
 
 impl<'a> Envelope<'a> {
@@ -151,7 +200,7 @@ impl<'a> Envelope<'a> {
     /// ```
     /// use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
     ///
-    /// let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: "tick" };
+    /// let head = Head::new(Kind::Event, BodyKind::Raw, 0, "tick");
     /// let mut frame = head.to_bytes().to_vec();
     /// frame.extend_from_slice(b"tick\x01\x02");
     /// let read = Envelope::parse(&frame)?;
@@ -172,12 +221,11 @@ impl<'a> Envelope<'a> {
             .ok_or_else(|| PeerFault::new("kind", format_args!("{kind} is no message kind")))?;
         let body_kind = BodyKind::from_u8(body)
             .ok_or_else(|| PeerFault::new("body kind", format_args!("{body} is no body kind")))?;
-        if flags != 0 || ext_a != 0 || ext_b != 0 || res_a != 0 || res_b != 0 {
+        if flags != 0 || res_a != 0 || res_b != 0 {
             return Err(PeerFault::new(
                 "envelope",
                 format_args!(
-                    "reserved bytes are {flags:02x} {ext_a:02x} {ext_b:02x} {res_a:02x} {res_b:02x}, \
-                     this version sends zero"
+                    "reserved bytes are {flags:02x} {res_a:02x} {res_b:02x}, this version sends zero"
                 ),
             ));
         }
@@ -191,13 +239,18 @@ impl<'a> Envelope<'a> {
         let (name, body) = rest.split_at(name_len);
         let name = std::str::from_utf8(name)
             .map_err(|e| PeerFault::new("name", format_args!("not UTF-8: {e}")))?;
+        let head = Head::new(kind, body_kind, u64::from_le_bytes(id), name);
+        let ext_len = usize::from(u16::from_le_bytes([ext_a, ext_b]));
+        if ext_len != 0 {
+            return head.parse_extension(ext_len, body);
+        }
         if body_kind == BodyKind::Empty && !body.is_empty() {
             return Err(PeerFault::new(
                 "body kind",
                 format_args!("says empty, {} bytes follow", body.len()),
             ));
         }
-        Ok(Self { head: Head { kind, body: body_kind, id: u64::from_le_bytes(id), name }, body })
+        Ok(Self { head, body, attachments: &[] })
     }
 
     /// The same message with the body that was handed over beside it.
@@ -233,13 +286,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn frame(head: &Head<'_>, body: &[u8]) -> Vec<u8> {
-        [head.to_bytes().as_slice(), head.name.as_bytes(), body].concat()
+        [&head.to_bytes(), head.name.as_bytes(), head.extension.bytes(), body].concat()
     }
 
     #[test]
     fn v1_invoke_frame_bytes_are_unchanged() {
-        let head =
-            Head { kind: Kind::Request, body: BodyKind::Structured, id: 0x0102_0304, name: "add" };
+        let head = Head::new(Kind::Request, BodyKind::Structured, 0x0102_0304, "add");
         assert_eq!(
             frame(&head, b"{}"),
             [3, 1, 3, 0, 0, 0, 0, 0, 4, 3, 2, 1, 0, 0, 0, 0, b'a', b'd', b'd', b'{', b'}']
@@ -248,7 +300,7 @@ mod tests {
 
     #[test]
     fn unknown_kinds_reserved_bytes_and_lengths_are_refused() {
-        let head = Head { kind: Kind::Event, body: BodyKind::Raw, id: 0, name: "tick" };
+        let head = Head::new(Kind::Event, BodyKind::Raw, 0, "tick");
         let good = frame(&head, b"");
         assert!(Envelope::parse(&good).is_ok());
         let refused_at = |offset: usize, value: u8| {
@@ -260,7 +312,7 @@ mod tests {
         assert_eq!(refused_at(0, 12), "kind");
         assert_eq!(refused_at(1, 3), "body kind");
         assert_eq!(refused_at(2, 5), "name_len");
-        for reserved in 3..8 {
+        for reserved in [3, 6, 7] {
             assert_eq!(refused_at(reserved, 1), "envelope");
         }
         assert_eq!(refused_at(16, 0xff), "name");
@@ -280,7 +332,7 @@ mod tests {
             (BodyKind::Structured, b"", false),
             (BodyKind::Empty, b"", false),
         ] {
-            let wire = frame(&Head { kind: Kind::Event, body, id: 0, name: "tick" }, bytes);
+            let wire = frame(&Head::new(Kind::Event, body, 0, "tick"), bytes);
             let read = Envelope::parse(&wire).expect("well formed").with_body(b"pages");
             assert_eq!(read.is_ok_and(|read| read.body == b"pages"), good, "{body:?}");
         }
@@ -289,14 +341,16 @@ mod tests {
     proptest! {
         #[test]
         fn every_head_survives_the_wire(
-            kind in 1u8..=11, body in 1u8..=2, id: u64, name in "\\PC{0,60}", bytes: Vec<u8>
+            kind in 1u8..=11, body in 1u8..=2, id: u64, name in "\\PC{0,60}", bytes: Vec<u8>,
+            headers in proptest::collection::vec("\\PC{0,20}", 0..4)
         ) {
-            let head = Head {
-                kind: Kind::from_u8(kind).expect("in range"),
-                body: BodyKind::from_u8(body).expect("in range"),
-                id,
-                name: &name,
-            };
+            let (kind, body) = (Kind::from_u8(kind), BodyKind::from_u8(body));
+            let (kind, body) = (kind.expect("in range"), body.expect("in range"));
+            let mut extension = ExtensionBuf::default();
+            for header in &headers {
+                extension.header("name", header).expect("room");
+            }
+            let head = Head::new(kind, body, id, &name).extended(extension.as_extension());
             let wire = frame(&head, &bytes);
             let read = Envelope::parse(&wire).expect("our own frame");
             prop_assert_eq!(read.head, head);

@@ -1,0 +1,314 @@
+//! What a message says beside its name and its body: `docs/WIRE-FORMAT.md` section 3.1.
+//!
+//! A run of fields: tag (1 byte), length (2 bytes), content. Most messages have none.
+
+use crate::error::{ConfigError, PeerFault};
+
+/// Longest extension in bytes.
+pub const MAX_EXTENSION_LEN: usize = u16::MAX as usize;
+
+const TAG_LEN: usize = 3;
+const DEADLINE: u8 = 1;
+const HEADER: u8 = 2;
+const ATTACHMENT: u8 = 3;
+/// Tags from here on must be understood; others that are not known are skipped.
+const FIRST_CRITICAL: u8 = 128;
+
+/// A message's extension: fields that have been checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extension<'a>(&'a [u8]);
+
+/// One field of an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field<'a> {
+    /// How long the caller waits for the answer, counted from when it sent the message.
+    Deadline {
+        /// Milliseconds.
+        left_ms: u32,
+    },
+    /// A name and a value for people and programs on the way: nothing here looks at them.
+    Header {
+        /// At least one byte.
+        name: &'a str,
+        /// May be empty.
+        value: &'a str,
+    },
+    /// Bytes behind the body, in the order of their fields.
+    Attachment {
+        /// The argument they are.
+        name: &'a str,
+        /// How many bytes.
+        len: u64,
+    },
+}
+
+impl<'a> Extension<'a> {
+    /// No fields.
+    pub const NONE: Self = Self(&[]);
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerFault`] names the field and what was found in it.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, PeerFault> {
+        let mut rest = bytes;
+        let mut deadlines = 0;
+        while !rest.is_empty() {
+            let (tag, content, after) = split(rest)?;
+            if let Some(Field::Deadline { .. }) = read(tag, content)? {
+                deadlines += 1;
+            }
+            if deadlines > 1 {
+                return Err(PeerFault::new("extension", "a second deadline"));
+            }
+            rest = after;
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The fields in their order.
+    pub fn fields(self) -> impl Iterator<Item = Field<'a>> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            while !rest.is_empty() {
+                // Cannot fail: all of it was checked.
+                let (tag, content, after) = split(rest).ok()?;
+                rest = after;
+                if let Ok(Some(field)) = read(tag, content) {
+                    return Some(field);
+                }
+            }
+            None
+        })
+    }
+
+    /// The fields as they are on the wire.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of all attachments together.
+    pub(super) fn attachments_len(self) -> u64 {
+        self.fields().fold(0, |sum: u64, field| match field {
+            Field::Attachment { len, .. } => sum.saturating_add(len),
+            _ => sum,
+        })
+    }
+}
+
+/// The first field of what is left: tag, content, and what follows.
+fn split(rest: &[u8]) -> Result<(u8, &[u8], &[u8]), PeerFault> {
+    if let [tag, a, b, rest @ ..] = rest {
+        let len = usize::from(u16::from_le_bytes([*a, *b]));
+        if let Some((content, after)) = rest.split_at_checked(len) {
+            return Ok((*tag, content, after));
+        }
+    }
+    Err(PeerFault::new("extension", format_args!("a field is cut off, {} bytes left", rest.len())))
+}
+
+/// `None` for a field that need not be understood.
+fn read(tag: u8, content: &[u8]) -> Result<Option<Field<'_>>, PeerFault> {
+    let wrong = |what: &str| Err(PeerFault::new("extension", what));
+    let text = |bytes| {
+        str::from_utf8(bytes)
+            .map_err(|e| PeerFault::new("extension", format_args!("not UTF-8: {e}")))
+    };
+    Ok(Some(match tag {
+        DEADLINE => match content.try_into() {
+            Ok(bytes) => Field::Deadline { left_ms: u32::from_le_bytes(bytes) },
+            Err(_) => return wrong("a deadline has 4 bytes"),
+        },
+        HEADER => match content.split_first() {
+            Some((name_len, rest)) if (1..=rest.len()).contains(&usize::from(*name_len)) => {
+                let (name, value) = rest.split_at(usize::from(*name_len));
+                Field::Header { name: text(name)?, value: text(value)? }
+            }
+            _ => return wrong("a header's name is empty or cut off"),
+        },
+        ATTACHMENT => match content.split_first_chunk() {
+            Some((len, name)) => {
+                Field::Attachment { name: text(name)?, len: u64::from_le_bytes(*len) }
+            }
+            None => return wrong("an attachment's length is cut off"),
+        },
+        FIRST_CRITICAL.. => {
+            return Err(PeerFault::new("extension", format_args!("field {tag} is not known here")));
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// The extension of a call with nothing but a deadline: needs no memory of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadlineOnly([u8; TAG_LEN + 4]);
+
+impl DeadlineOnly {
+    /// A deadline.
+    #[must_use]
+    pub fn new(left_ms: u32) -> Self {
+        let mut bytes = [DEADLINE, 4, 0, 0, 0, 0, 0];
+        bytes[TAG_LEN..].copy_from_slice(&left_ms.to_le_bytes());
+        Self(bytes)
+    }
+
+    /// The extension.
+    #[must_use]
+    pub fn as_extension(&self) -> Extension<'_> {
+        Extension(&self.0)
+    }
+}
+
+/// An extension being written.
+///
+/// # Examples
+///
+/// ```
+/// use tramline_core::envelope::{ExtensionBuf, Field};
+///
+/// let mut written = ExtensionBuf::default();
+/// written.header("user", "Jörg")?;
+/// let fields: Vec<_> = written.as_extension().fields().collect();
+/// assert_eq!(fields, [Field::Header { name: "user", value: "Jörg" }]);
+/// # Ok::<(), tramline_core::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExtensionBuf(Vec<u8>);
+
+impl ExtensionBuf {
+    /// Adds a deadline. There may be one.
+    ///
+    /// # Errors
+    ///
+    /// The extension would be longer than [`MAX_EXTENSION_LEN`].
+    pub fn deadline(&mut self, left_ms: u32) -> Result<(), ConfigError> {
+        self.add(DEADLINE, &[&left_ms.to_le_bytes()])
+    }
+
+    /// Adds a header: UTF-8, the name with 1 to 255 bytes.
+    ///
+    /// # Errors
+    ///
+    /// Another length of name, or the extension would be longer than [`MAX_EXTENSION_LEN`].
+    pub fn header(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        match u8::try_from(name.len()) {
+            Ok(name_len @ 1..) => {
+                self.add(HEADER, &[&[name_len], name.as_bytes(), value.as_bytes()])
+            }
+            _ => Err(limit("length of a header's name in bytes", name.len(), 1, 255)),
+        }
+    }
+
+    /// Adds an attachment of `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The extension would be longer than [`MAX_EXTENSION_LEN`].
+    pub fn attachment(&mut self, name: &str, len: usize) -> Result<(), ConfigError> {
+        self.add(ATTACHMENT, &[&(len as u64).to_le_bytes(), name.as_bytes()])
+    }
+
+    fn add(&mut self, tag: u8, parts: &[&[u8]]) -> Result<(), ConfigError> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let all = self.0.len() + TAG_LEN + len;
+        let (Ok(len), true) = (u16::try_from(len), all <= MAX_EXTENSION_LEN) else {
+            let what = "length of headers and attachment names in bytes";
+            return Err(limit(what, all, 0, MAX_EXTENSION_LEN));
+        };
+        self.0.push(tag);
+        self.0.extend_from_slice(&len.to_le_bytes());
+        parts.iter().for_each(|part| self.0.extend_from_slice(part));
+        Ok(())
+    }
+
+    /// What has been written.
+    #[must_use]
+    pub fn as_extension(&self) -> Extension<'_> {
+        Extension(&self.0)
+    }
+}
+
+fn limit(what: &'static str, found: usize, min: u64, max: usize) -> ConfigError {
+    ConfigError::Limit { what, found: found as u64, min, max: max as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn fields_come_back_in_their_order() {
+        let mut written = ExtensionBuf::default();
+        written.deadline(1500).expect("room");
+        written.header("größe", "").expect("room");
+        written.attachment("image", 1 << 40).expect("room");
+        let read = Extension::parse(&written.0).expect("our own");
+        assert_eq!(
+            read.fields().collect::<Vec<_>>(),
+            [
+                Field::Deadline { left_ms: 1500 },
+                Field::Header { name: "größe", value: "" },
+                Field::Attachment { name: "image", len: 1 << 40 },
+            ]
+        );
+        assert_eq!(read.attachments_len(), 1 << 40);
+        let bytes = DeadlineOnly::new(7);
+        let alone = Extension::parse(bytes.as_extension().bytes()).expect("our own");
+        assert_eq!(alone.fields().collect::<Vec<_>>(), [Field::Deadline { left_ms: 7 }]);
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_refused_and_what_is_new_is_skipped() {
+        let refused: [&[u8]; 11] = [
+            &[1],
+            &[1, 4, 0],
+            &[1, 4, 0, 1, 2, 3],
+            &[1, 3, 0, 1, 2, 3],
+            &[1, 4, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0],
+            &[2, 0, 0],
+            &[2, 2, 0, 0, b'x'],
+            &[2, 2, 0, 2, b'x'],
+            &[2, 2, 0, 1, 0xff],
+            &[3, 7, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[128, 0, 0],
+        ];
+        for bytes in refused {
+            assert_eq!(Extension::parse(bytes).expect_err("refused").at, "extension", "{bytes:?}");
+        }
+        let skipped = Extension::parse(&[127, 1, 0, 9, 2, 2, 0, 1, b'a']).expect("to be skipped");
+        let fields: Vec<_> = skipped.fields().collect();
+        assert_eq!(fields, [Field::Header { name: "a", value: "" }]);
+    }
+
+    #[test]
+    fn too_much_is_refused_before_it_is_sent() {
+        let mut written = ExtensionBuf::default();
+        assert!(written.header("", "x").is_err());
+        assert!(written.header(&"x".repeat(256), "").is_err());
+        assert!(written.header("a", &"x".repeat(65_532)).is_err());
+        assert!(written.as_extension().is_empty());
+        written.header("a", &"x".repeat(65_530)).expect("just fits");
+        assert!(written.header("b", "").is_err());
+        assert_eq!(written.as_extension().bytes().len(), MAX_EXTENSION_LEN);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            if let Ok(read) = Extension::parse(&bytes) {
+                let _ = (read.fields().count(), read.attachments_len());
+            }
+        }
+    }
+}
