@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cargo_metadata::Metadata;
 
 use crate::leftovers::Snapshot;
-use crate::{arrows, fuzz, leftovers, links, loom, tsan};
+use crate::{arrows, fuzz, leftovers, links, loom, semantics, tsan};
 
 /// What to run and what to leave out.
 #[derive(Debug, clap::Args)]
@@ -85,8 +85,17 @@ const STEPS: &[Step] = &[
         about: "cargo clippy --workspace --all-targets --all-features -- -D warnings",
         run: clippy_all_features,
     },
-    Step { name: "build", about: "cargo build --workspace --all-targets", run: build },
+    Step {
+        name: "build",
+        about: "cargo build --workspace --all-targets --all-features",
+        run: build,
+    },
     Step { name: "tests", about: "cargo test --workspace --all-features", run: tests },
+    Step {
+        name: "semantics",
+        about: "every row of docs/SEMANTICS.md has a test that passed",
+        run: semantics,
+    },
     Step { name: "loom", about: "cargo xtask loom", run: models },
     Step { name: "fuzz", about: "cargo xtask fuzz --smoke", run: fuzz_smoke },
     Step { name: "tsan", about: "cargo xtask tsan", run: thread_sanitizer },
@@ -176,14 +185,30 @@ fn build(run: &Run) -> Outcome {
     if run.options.quick {
         return skipped("--quick");
     }
-    cargo(run, &["build", "--workspace", "--all-targets"])
+    // As the tests are built, so that nothing is built twice.
+    cargo(run, &["build", "--workspace", "--all-targets", "--all-features"])
 }
 
 fn tests(run: &Run) -> Outcome {
     if run.options.quick {
         return skipped("--quick");
     }
-    cargo(run, &["test", "--workspace", "--all-features"])
+    let mut command = cargo_command(run);
+    command.args(["test", "--workspace", "--all-features"]);
+    match semantics::run_tests(&mut command, run.metadata.target_directory.as_std_path()) {
+        Ok(()) => Outcome::Ok,
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+fn semantics(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("no test has run");
+    }
+    match semantics::findings(&run.root, run.metadata.target_directory.as_std_path()) {
+        Ok(findings) => report(&findings),
+        Err(why) => Outcome::Failed(why),
+    }
 }
 
 fn fuzz_smoke(run: &Run) -> Outcome {
@@ -278,7 +303,8 @@ fn cargo_deny(run: &Run, what: &[&str]) -> Outcome {
 fn cargo_command(run: &Run) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.current_dir(&run.root);
+    // Nothing is built twice here, and what is kept for that takes twice the room.
+    command.current_dir(&run.root).env("CARGO_INCREMENTAL", "0");
     command
 }
 

@@ -10,6 +10,7 @@ mod leftovers;
 mod links;
 mod loom;
 mod nightly;
+mod semantics;
 mod tsan;
 
 use std::process::ExitCode;
