@@ -21,6 +21,9 @@ const BATCH_LEN: u64 = 16 << 10;
 /// is 120; of 4 KiB, where the processor sees the run of writes by itself: 510 to 600 ns, hence the
 /// limit.
 const LOOKAHEAD_UP_TO: usize = 512;
+/// How far ahead lines are fetched within a batch, in bytes. Measured one way, 64 bytes: 17 without and
+/// 31 million a second where the floor was 590 ns, no difference where it was 150.
+const BATCH_AHEAD: usize = 640;
 /// Lines fetched: a record of 64 bytes touches two.
 const LOOKAHEAD_LINES: usize = 2;
 /// Bytes of a cache line. More would only mean that some hint is of no use.
@@ -357,6 +360,10 @@ impl<R: OwnRing, W: OwnWords, P: PeerMemory> Producer<R, W, P> {
             self.held = Some((offset, word));
         } else {
             self.ring.store_header(offset, word, Ordering::Relaxed);
+            // A lone message does not come here: its lines were fetched behind the last one.
+            if footprint <= LOOKAHEAD_UP_TO {
+                self.ring.will_write((offset + BATCH_AHEAD) & (self.ring.capacity() - 1));
+            }
         }
         self.tail += footprint as u64;
         self.number += 1;
