@@ -71,9 +71,7 @@ pub enum ConfigError {
         max: usize,
     },
     /// An event name with a character outside Tauri's set, or too long.
-    #[error(
-        "only alphanumeric, '-', '/', ':', '_' permitted for event names, at most {max} bytes: {name:?}"
-    )]
+    #[error("{}", bad_event_name(name, *max))]
     EventName {
         /// The name.
         name: Box<str>,
@@ -104,6 +102,14 @@ pub enum ConfigError {
         /// Largest allowed value.
         max: u64,
     },
+}
+
+/// Tauri's words where Tauri refuses the name, too.
+fn bad_event_name(name: &str, max: usize) -> String {
+    match name.len() {
+        len if len > max => format!("event name is {len} bytes, the limit is {max}"),
+        _ => format!("only alphanumeric, '-', '/', ':', '_' permitted for event names: {name:?}"),
+    }
 }
 
 impl ConfigError {

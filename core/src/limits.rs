@@ -131,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn bad_event_name_text_equals_tauri() {
+        let text = |name: &str| check_event_name(name).expect_err(name).to_string();
+        assert_eq!(
+            text("some\r name"),
+            "only alphanumeric, '-', '/', ':', '_' permitted for event names: \"some\\r name\""
+        );
+        assert_eq!(text(&"x".repeat(256)), "event name is 256 bytes, the limit is 255");
+    }
+
+    #[test]
     fn a_limit_out_of_range_is_named() {
         let limits = Limits { ring_capacity: 100_000, ..Limits::default() };
         assert!(matches!(

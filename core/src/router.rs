@@ -66,11 +66,28 @@ impl Router {
     #[cold]
     fn refuse(&self, command: &str) -> Rejection {
         if self.capabilities.may_invoke(command) {
-            let text = format!("Command {command} not found");
-            Rejection::UnknownCommand { text: text.into() }
+            Rejection::UnknownCommand { text: self.not_found(command).into() }
         } else {
             let text = format!("Command {command} not allowed by ACL");
             Rejection::Denied { text: text.into() }
+        }
+    }
+
+    /// Tauri's words: of a plugin's command the plugin's name or the command's own one.
+    fn not_found(&self, command: &str) -> String {
+        let Some(rest) = command.strip_prefix("plugin:") else {
+            return format!("Command {command} not found");
+        };
+        let mut parts = rest.split('|');
+        let (plugin, own) = (parts.next().unwrap_or(rest), parts.next().unwrap_or_default());
+        let of_plugin = |name: &&str| {
+            let known = name.strip_prefix("plugin:").and_then(|rest| rest.split_once('|'));
+            known.is_some_and(|(known, _)| known == plugin)
+        };
+        if self.commands.keys().any(of_plugin) {
+            format!("Command {own} not found")
+        } else {
+            format!("plugin {plugin} not found")
         }
     }
 
@@ -93,5 +110,47 @@ pub fn run(handler: fn(&Call<'_>), call: &Call<'_>) {
     if catch_unwind(AssertUnwindSafe(|| handler(call))).is_err() {
         let code = codes::HANDLER_PANICKED;
         call.refuse(code, &ended_without_answer(call.command(), code));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+
+    struct Scan;
+
+    impl Command for Scan {
+        const NAME: &'static str = "plugin:files|scan";
+        const ARGS: &'static [&'static str] = &[];
+        const HANDLER: Handler = Handler::Inline(|_| {});
+    }
+
+    fn router(capabilities: Capabilities) -> Router {
+        let commands = Commands::new().with::<Scan>();
+        Router::new(commands, States::default(), capabilities).expect("one command")
+    }
+
+    #[test]
+    fn unknown_command_text_equals_tauri() {
+        let router = router(Capabilities::all());
+        let text = |command: &str| router.route(command).expect_err(command).to_string();
+        assert!(router.route("plugin:files|scan").is_ok());
+        assert_eq!(text("missing"), "Command missing not found");
+        assert_eq!(text(""), "Command  not found");
+        assert_eq!(text("plugin:files|missing"), "Command missing not found");
+        assert_eq!(text("plugin:files"), "Command  not found");
+        assert_eq!(text("plugin:missing|scan"), "plugin missing not found");
+        assert_eq!(text("plugin:missing"), "plugin missing not found");
+    }
+
+    #[test]
+    fn refused_commands_of_plugins_look_like_all_others() {
+        let router = router(Capabilities::none());
+        for command in ["plugin:files|scan", "plugin:files|missing", "plugin:missing|scan", "x"] {
+            let refused = router.route(command).expect_err(command);
+            assert_eq!(refused.to_string(), format!("Command {command} not allowed by ACL"));
+            assert_eq!(refused.code(), codes::DENIED);
+        }
     }
 }

@@ -30,7 +30,8 @@ use proc_macro::TokenStream;
 /// # Names on the wire
 ///
 /// The command has the function's name. Its arguments have the parameters' names in camelCase:
-/// `user_id` is `userId` for the caller, `_x` is `x`, `r#type` is `type`.
+/// `user_id` is `userId` for the caller, `_x` is `x`, `r#type` is `type`. A parameter that is taken
+/// apart where it stands has its struct's name: `Point { x, y }: Point` is `point`.
 ///
 /// - `#[command(rename = "name")]` changes the command's name.
 /// - `#[command(rename_all = "snake_case")]` keeps the arguments' names in snake_case;

@@ -37,13 +37,15 @@ pub(crate) fn parameter(
     inner: &mut InnerLifetimes<'_>,
 ) -> Result<Parameter> {
     let needs_name = || Error::new_spanned(&typed.pat, NEEDS_NAME);
-    let Pat::Ident(pat) = &*typed.pat else {
-        return Err(needs_name());
+    let name = match &*typed.pat {
+        Pat::Ident(pat) if pat.subpat.is_none() => Some(&pat.ident),
+        // Taken apart where it stands: the argument has the struct's name.
+        Pat::Struct(pat) => pat.path.segments.last().map(|last| &last.ident),
+        Pat::TupleStruct(pat) => pat.path.segments.last().map(|last| &last.ident),
+        _ => None,
     };
-    let name = arg_case.apply(&pat.ident.unraw().to_string());
-    if pat.subpat.is_some() || name.is_empty() {
-        return Err(needs_name());
-    }
+    let name = name.map(|name| arg_case.apply(&name.unraw().to_string()));
+    let name = name.filter(|name| !name.is_empty()).ok_or_else(needs_name)?;
     Ok(Parameter { name, takes: takes(&typed.ty, inner)? })
 }
 

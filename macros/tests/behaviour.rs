@@ -248,6 +248,34 @@ fn unmanaged(some_state: State<'_, Vec<u8>>) -> usize {
 }
 
 #[command]
+fn unmanaged_first(state: State<'_, Vec<u8>>, number: u8) -> usize {
+    state.len() + usize::from(number)
+}
+
+#[command]
+fn unmanaged_last(number: u8, state: State<'_, Vec<u8>>) -> usize {
+    state.len() + usize::from(number)
+}
+
+#[command(rename = "plugin:files|scan")]
+fn of_plugin(max_depth: u8) -> u8 {
+    max_depth
+}
+
+#[derive(Deserialize)]
+struct Wrapper {
+    inner: i64,
+}
+
+#[derive(Deserialize)]
+struct Pair(i64, i64);
+
+#[command]
+fn taken_apart(Wrapper { inner }: Wrapper, Pair(a, b): Pair) -> i64 {
+    inner + a + b
+}
+
+#[command]
 fn length(upload: Raw) -> usize {
     upload.0.len()
 }
@@ -355,19 +383,77 @@ fn mistyped_argument_is_named() {
 
 #[test]
 fn argument_error_text_equals_tauri() {
-    let answer = call::<add>(AnyCodec::JSON, json!({ "a": 1, "b": "two" }));
-    let text = "invalid args `b` for command `add`: invalid type: string \"two\", expected i64";
-    assert!(answer.text().starts_with(text), "{answer:?}");
+    let text =
+        |cause: &str| Answer::refused(&format!("invalid args `b` for command `add`: {cause}"));
+    for codec in CODECS {
+        let answer = |b: Value| call::<add>(codec, json!({ "a": 1, "b": b }));
+        assert_eq!(answer(json!("two")), text("invalid type: string \"two\", expected i64"));
+        assert_eq!(answer(json!(null)), text("invalid type: null, expected i64"));
+        assert_eq!(answer(json!([1])), text("invalid type: sequence, expected i64"));
+        let answer = call::<add>(codec, json!([1, "two"]));
+        assert_eq!(answer, text("invalid type: string \"two\", expected i64"));
+    }
+}
+
+#[test]
+fn refused_call_that_is_long_is_put_into_the_codec_s_own_words() {
+    for codec in CODECS {
+        let padding = "x".repeat(100_000);
+        let answer = call::<add>(codec, json!({ "a": null, "b": "two", "padding": padding }));
+        assert!(answer.text().starts_with("invalid args `a` for command `add`"), "{answer:?}");
+    }
+}
+
+#[test]
+fn plugin_s_command_goes_by_its_own_name_in_errors() {
+    for codec in CODECS {
+        let text = "invalid args `maxDepth` for command `scan`: command scan missing required key \
+                    maxDepth";
+        assert_eq!(call::<of_plugin>(codec, json!({})), Answer::refused(text));
+    }
+}
+
+#[test]
+fn body_that_is_no_object_has_no_arguments() {
+    let text = "invalid args `a` for command `add`: command add missing required key a";
+    for codec in CODECS {
+        for body in [json!(1), json!(-1), json!(1.5), json!("a"), json!(true), json!(null)] {
+            assert_eq!(call::<add>(codec, &body), Answer::refused(text), "{body}");
+            assert_eq!(call::<unit>(codec, &body), Answer::Value(Value::Null), "{body}");
+            let none = Answer::Value("None None None".into());
+            assert_eq!(call::<options>(codec, &body), none, "{body}");
+        }
+    }
 }
 
 #[test]
 fn first_failing_argument_rejects() {
     for codec in CODECS {
-        let answer = call::<add>(codec, json!({}));
-        assert!(answer.text().starts_with("invalid args `a`"), "{answer:?}");
-        let answer = call::<injected>(codec, json!({ "after": 1 }));
-        assert!(answer.text().starts_with("invalid args `before`"), "{answer:?}");
+        let refused_for = |answer: Answer, name: &str| {
+            assert!(answer.text().starts_with(&format!("invalid args `{name}`")), "{answer:?}");
+        };
+        refused_for(call::<add>(codec, json!({})), "a");
+        refused_for(call::<injected>(codec, json!({ "after": 1 })), "before");
+        // In the order of the parameters, whatever the body's is.
+        refused_for(call::<add>(codec, json!({ "b": "two", "a": "one" })), "a");
+        refused_for(call::<add>(codec, json!({ "b": "two" })), "a");
+        refused_for(call::<add>(codec, json!({ "a": "one" })), "a");
+        refused_for(call::<add>(codec, json!(["one", "two"])), "a");
+        refused_for(call::<injected>(codec, json!({ "after": "x", "before": "y" })), "before");
+        let answer = call::<unmanaged_first>(codec, json!({ "number": "x" }));
+        assert!(answer.text().starts_with("state not managed for field `state`"), "{answer:?}");
+        refused_for(call::<unmanaged_last>(codec, json!({ "number": "x" })), "number");
     }
+}
+
+#[test]
+fn struct_that_is_taken_apart_has_its_own_name() {
+    for codec in CODECS {
+        let answer =
+            call::<taken_apart>(codec, json!({ "wrapper": { "inner": 2 }, "pair": [3, 4] }));
+        assert_eq!(answer, Answer::Value(9.into()));
+    }
+    assert_eq!(taken_apart::ARGS, ["wrapper", "pair"]);
 }
 
 #[test]
@@ -404,6 +490,11 @@ fn bytes_come_from_the_codec_s_own_form_or_from_numbers() {
         assert_eq!(answer, Answer::Value(258.into()));
         let answer = call::<sum>(codec, json!({ "data": [256] }));
         assert!(answer.text().starts_with("invalid args `data` for command `sum`"), "{answer:?}");
+    }
+    for codec in CODECS {
+        // A text is its UTF-8, as in Tauri.
+        let answer = call::<sum>(codec, json!({ "data": "ß" }));
+        assert_eq!(answer, Answer::Value((195 + 159).into()));
     }
     // A map of one, its key `data`, three bytes in MessagePack's `bin 8`.
     let packed = b"\x81\xa4data\xc4\x03\x01\x02\xff";

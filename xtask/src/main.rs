@@ -10,6 +10,7 @@ mod leftovers;
 mod links;
 mod loom;
 mod nightly;
+mod oracle;
 mod semantics;
 mod tsan;
 
@@ -35,6 +36,9 @@ enum Task {
     /// Measures everything that `docs/BENCHMARKS.md` shows of `tramline bench`, several times. Wants
     /// a quiet machine.
     Bench(bench::Options),
+    /// Runs the same commands through Tauri and through tramline and compares what comes out. Needs the
+    /// libraries that Tauri is linked with.
+    Oracle(oracle::Options),
     /// Runs the ring's models under loom, and shows what breaks without each of its orders.
     Loom,
     /// Runs the ring between two threads under ThreadSanitizer. Needs a nightly compiler.
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => {
             bench::bench(&root, metadata.target_directory.as_std_path(), &options)
         }
+        Task::Oracle(options) => oracle::oracle(&root, &options),
         Task::Loom => loom::loom(&root, metadata.target_directory.as_std_path()),
         Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }

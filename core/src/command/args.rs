@@ -6,12 +6,11 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use bytes::Bytes;
-use serde::de::value::Error as PlainError;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
-use serde::forward_to_deserialize_any;
 
+use super::faults::{Again, bad, invalid, shown_name, without_value};
 use super::{Call, Raw};
 use crate::cancel::CancelToken;
 use crate::envelope::BodyKind;
@@ -79,7 +78,7 @@ impl<'a, T: Send + Sync + 'static> CommandArg<'a> for State<'a, T> {
             format!(
                 "state not managed for field `{name}` on command `{}`. \
                  You must call `.manage()` before using this command",
-                call.command()
+                shown_name(&call)
             )
         })
     }
@@ -163,7 +162,7 @@ impl<'a> CommandArg<'a> for Raw {
             Err(format!(
                 "command {} expected raw bytes for key {name} but the IPC call used a structured \
                  payload",
-                call.command()
+                shown_name(&call)
             ))
         }
     }
@@ -187,7 +186,7 @@ impl<'de> Deserialize<'de> for TextArg<'de> {
         impl<'de> Visitor<'de> for TextVisitor {
             type Value = TextArg<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
+                f.write_str("a borrowed string")
             }
             fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<TextArg<'de>, E> {
                 Ok(TextArg(Cow::Borrowed(text)))
@@ -204,7 +203,7 @@ impl<'de> Deserialize<'de> for TextArg<'de> {
 }
 
 /// A `&[u8]` parameter: borrowed from the frame where the codec has a form for bytes, gathered from
-/// an array of numbers where it has not (JSON).
+/// an array of numbers where it has not (JSON). A text is its UTF-8, as in Tauri.
 #[derive(Debug, Clone)]
 pub struct BytesArg<'a>(Cow<'a, [u8]>);
 
@@ -222,7 +221,16 @@ impl<'de> Deserialize<'de> for BytesArg<'de> {
         impl<'de> Visitor<'de> for BytesVisitor {
             type Value = BytesArg<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
+                f.write_str("a borrowed byte array")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<BytesArg<'de>, E> {
+                self.visit_borrowed_bytes(text.as_bytes())
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<BytesArg<'de>, E> {
+                self.visit_bytes(text.as_bytes())
+            }
+            fn visit_string<E: de::Error>(self, text: String) -> Result<BytesArg<'de>, E> {
+                self.visit_byte_buf(text.into_bytes())
             }
             fn visit_borrowed_bytes<E: de::Error>(
                 self,
@@ -310,7 +318,28 @@ impl<'de, S: Slots<'de>> Visitor<'de> for BodySeed<'_, S> {
         f.write_str("named arguments")
     }
 
+    // Only an object has arguments; whatever else a body is, it has none, as in Tauri.
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
         Ok(())
     }
 
@@ -369,17 +398,6 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
-#[cold]
-fn bad(text: impl fmt::Display) -> Rejection {
-    Rejection::BadArguments { text: text.to_string().into() }
-}
-
-/// Tauri's words, so that programs which show or match them see what they know.
-#[cold]
-fn invalid(call: &Call<'_>, name: &str, cause: impl fmt::Display) -> Rejection {
-    bad(format_args!("invalid args `{name}` for command `{}`: {cause}", call.command()))
-}
-
 #[inline]
 fn read_body<'a, S: Slots<'a>>(
     call: &Call<'a>,
@@ -393,7 +411,7 @@ fn read_body<'a, S: Slots<'a>>(
     let seed = BodySeed { names, slots, at: &mut at };
     call.codec().decode_seed(seed, call.body()).map_err(|e| match at {
         Some(index) => invalid(call, names[index], e.cause),
-        None => bad(format_args!("invalid args for command `{}`: {}", call.command(), e.cause)),
+        None => bad(format_args!("invalid args for command `{}`: {}", shown_name(call), e.cause)),
     })
 }
 
@@ -403,45 +421,9 @@ fn finish<'a, T: CommandArg<'a>>(
     name: &'static str,
     slot: Option<T>,
 ) -> Result<T, Rejection> {
-    match (slot, T::SOURCE) {
-        (Some(value), _) => Ok(value),
-        (None, ArgSource::Call) => T::from_call(*call, name).map_err(bad),
-        (None, ArgSource::Body) if call.body_kind() == BodyKind::Raw => Err(invalid(
-            call,
-            name,
-            format_args!(
-                "command {} expected a value for key {name} but the IPC call used a bytes payload",
-                call.command()
-            ),
-        )),
-        (None, ArgSource::Body) => T::from_body(Missing).map_err(|_| {
-            invalid(
-                call,
-                name,
-                format_args!("command {} missing required key {name}", call.command()),
-            )
-        }),
-    }
-}
-
-/// A value that is not there: `None` for an `Option`, an error for everything else.
-struct Missing;
-
-impl<'de> Deserializer<'de> for Missing {
-    type Error = PlainError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, PlainError> {
-        Err(de::Error::custom("missing"))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PlainError> {
-        visitor.visit_none()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
-        bytes byte_buf unit unit_struct newtype_struct seq tuple
-        tuple_struct map struct enum identifier ignored_any
+    match slot {
+        Some(value) => Ok(value),
+        None => without_value(call, name),
     }
 }
 
@@ -486,8 +468,12 @@ macro_rules! args_for_tuple {
             #[inline]
             fn take(call: &Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection> {
                 let mut slots = ($(None::<$type>,)+);
-                if $($type::SOURCE == ArgSource::Body)||+ {
-                    read_body(call, names, &mut slots)?;
+                if ($($type::SOURCE == ArgSource::Body)||+)
+                    && let Err(rejection) = read_body(call, names, &mut slots)
+                {
+                    let mut again = Again::read(call);
+                    $(again.check::<$type>(names[$index]);)+
+                    return Err(again.found(rejection));
                 }
                 Ok(($(finish(call, names[$index], slots.$index)?,)+))
             }

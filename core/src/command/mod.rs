@@ -3,6 +3,7 @@
 //! `#[command]` writes the [`Command`] implementation; nothing here needs to be called by hand.
 
 mod args;
+mod faults;
 mod reply;
 
 use std::fmt;

@@ -61,6 +61,14 @@ async fn lifetimes_later<'a>(text: &'a str, held: State<'a, String>) -> Result<&
     if text.is_empty() { Err(held.inner()) } else { Ok(text) }
 }
 
+#[derive(Deserialize)]
+struct Size(u32, u32);
+
+#[command]
+fn taken_apart(Point { x }: Point, Size(width, _): Size) -> i32 {
+    x + width as i32
+}
+
 type Callback = Box<dyn Fn(&str) -> usize + Send + Sync>;
 
 #[command]
@@ -94,7 +102,7 @@ fn twelve(
 fn main() {
     let all = commands![
         owned, borrowed, borrowed_later, injected, injected_later, lifetimes, lifetimes_later,
-        managed, from_macro, twelve,
+        managed, from_macro, taken_apart, twelve,
     ];
-    assert_eq!(all.into_entries().count(), 10);
+    assert_eq!(all.into_entries().count(), 11);
 }
