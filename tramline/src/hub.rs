@@ -254,7 +254,7 @@ impl Hub {
             Door::Parent(stream) => self.spawn("tramline-parent", move |hub| {
                 // Alone, hence on this thread: it ends with its connection.
                 let ended = meet::answer(stream, hub.scheme, &hub.limits)
-                    .and_then(|(halves, _)| Ok(hub.welcome(halves, Seat::take(hub))?.run()));
+                    .and_then(|(halves, _)| Ok(hub.welcome(halves, &mut None)?.run()));
                 hub.report(&ended);
                 let vanished = !matches!(ended, Ok(LinkError::Closed));
                 if vanished && hub.exit_with_parent && !hub.stopping.load(Ordering::SeqCst) {
@@ -310,6 +310,8 @@ impl Hub {
         let spawned = self.spawn_seated("tramline-server", move |mut seat| {
             seat.counted = Some(counted);
             let hub = &Arc::clone(&seat.hub);
+            // Counted until it is reported: whoever waits for the end has been told then.
+            let seat = &mut Some(seat);
             let served = meet(hub).and_then(|(halves, doorbell)| {
                 let connection = hub.welcome(halves, seat)?;
                 let left = hub.drive.take_over(connection, doorbell);
@@ -357,7 +359,7 @@ impl Hub {
     fn welcome(
         self: &Arc<Self>,
         mut halves: Halves,
-        seat: Seat,
+        seat: &mut Option<Seat>,
     ) -> Result<Connection, ConnectError> {
         let mut agreement = meet::hear_hello(&mut halves, &self.codecs, &self.limits)?;
         halves.set_wait_mode(self.wait_mode);
@@ -388,6 +390,7 @@ impl Hub {
             (link, peer)
         };
         link.claim_runner();
+        let seat = seat.take().unwrap_or_else(|| Seat::take(self));
         Ok(Connection::new(link, peer, seat))
     }
 

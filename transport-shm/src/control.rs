@@ -7,12 +7,12 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
 
 use crate::segment::Refused;
@@ -26,6 +26,8 @@ const TICKET_LEN: usize = 9;
 
 /// Doorbells taken in one go. A choice: an honest peer leaves one or two.
 const RINGS_AT_ONCE: usize = 256;
+/// Descriptors that one message can have on Linux.
+const MAX_DESCRIPTORS: usize = 253;
 /// Doorbells that may lie before a ticket. A choice: more than a socket holds, so that a peer that
 /// goes on ringing does not keep a reader for ever.
 const MAX_RINGS_BEFORE_TICKET: usize = 4096;
@@ -42,17 +44,75 @@ pub(crate) fn ring(socket: BorrowedFd<'_>) {
     let _ = rustix::net::send(socket, &[RING], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
+/// A doorbell came with descriptors.
+#[derive(Debug)]
+pub(crate) struct Loaded;
+
 /// Takes the doorbells out that come first: how many. What is no doorbell stays where it is.
-pub(crate) fn take_rings(socket: BorrowedFd<'_>) -> usize {
+pub(crate) fn take_rings(socket: BorrowedFd<'_>) -> Result<usize, Loaded> {
     let mut bytes = [0_u8; RINGS_AT_ONCE];
     let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    let Ok((found, _)) = rustix::net::recv(socket, &mut bytes, peek) else { return 0 };
+    let Ok((found, _)) = rustix::net::recv(socket, &mut bytes, peek) else { return Ok(0) };
     let rings = bytes[..found].iter().take_while(|byte| **byte == RING).count();
     if rings == 0 {
-        return 0;
+        return Ok(0);
     }
-    rustix::net::recv(socket, &mut bytes[..rings], RecvFlags::DONTWAIT)
-        .map_or(0, |(taken, _)| taken)
+    let (taken, files) = receive(socket, &mut bytes[..rings]);
+    if files.is_empty() {
+        Ok(taken.map_or(0, |got| got.bytes))
+    } else {
+        close_elsewhere(files);
+        Err(Loaded)
+    }
+}
+
+/// Takes bytes with all descriptors they have: what finds no room would be closed on this thread.
+fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> (Result<RecvMsg, Errno>, Vec<OwnedFd>) {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut room);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let got = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut control, flags)
+    });
+    let mut files = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(some) = part {
+            files.extend(some);
+        }
+    }
+    (got, files)
+}
+
+/// Our end of the control socket.
+#[derive(Debug)]
+pub(crate) struct ControlSocket(Option<OwnedFd>);
+
+impl ControlSocket {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self(Some(socket))
+    }
+}
+
+impl AsFd for ControlSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_ref().expect("only dropping takes it").as_fd()
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // What nobody has read may have descriptors, and they are closed with the socket.
+        if rustix::io::ioctl_fionread(self.as_fd()).is_ok_and(|unread| unread != 0) {
+            close_elsewhere(self.0.take());
+        }
+    }
+}
+
+/// Closes what a peer has sent, on a thread of its own: the peer decides what it is, and closing it
+/// may take as long as the peer likes (a socket that lingers).
+pub(crate) fn close_elsewhere(what: impl Send + 'static) {
+    // Without a thread it is dropped here.
+    let _ = std::thread::Builder::new().name("tramline-close".into()).spawn(move || drop(what));
 }
 
 /// Sends a ticket with its descriptor. Never blocks; all of it goes or nothing.
@@ -79,44 +139,33 @@ pub(crate) fn take(socket: BorrowedFd<'_>, ticket: u64, rings: bool) -> Result<O
     let mut rung = 0;
     while rings && rung < MAX_RINGS_BEFORE_TICKET {
         match take_rings(socket) {
-            0 => break,
-            taken => rung += taken,
+            Ok(0) => break,
+            Ok(taken) => rung += taken,
+            Err(Loaded) => return Err(Unfit("a descriptor without a ticket")),
         }
     }
     let mut bytes = [0; TICKET_LEN];
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut room);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let got = rustix::io::retry_on_intr(|| {
-        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
-    });
-    // Whatever is not kept is closed here, before any error leaves.
-    let mut file = None;
-    let mut count = 0;
-    for part in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(files) = part {
-            for one in files {
-                count += 1;
-                file.get_or_insert(one);
-            }
-        }
-    }
+    let (got, mut files) = receive(socket, &mut bytes);
+    let count = files.len();
+    let refuse = |files, why| {
+        close_elsewhere(files);
+        Err(why)
+    };
     let Ok(got) = got else { return Err(Unfit("no descriptor came before the record")) };
     // Room for one was there, so it was this process that could not take it.
     if count == 0 && got.flags.contains(ReturnFlags::CTRUNC) {
         return Err(Os("taking a descriptor", Errno::MFILE.into()));
     }
-    // What did not fit was closed by the system, which says so by `CTRUNC`.
     if count > 1 || got.flags.contains(ReturnFlags::CTRUNC) {
-        return Err(Unfit("more than one descriptor"));
+        return refuse(files, Unfit("more than one descriptor"));
     }
     if got.bytes != TICKET_LEN {
-        return Err(Unfit("no whole ticket"));
+        return refuse(files, Unfit("no whole ticket"));
     }
     if bytes != ticket_bytes(ticket) {
-        return Err(Unfit("a descriptor with another ticket"));
+        return refuse(files, Unfit("a descriptor with another ticket"));
     }
-    file.ok_or(Unfit("a ticket without a descriptor"))
+    files.pop().ok_or(Unfit("a ticket without a descriptor"))
 }
 
 /// What lies in the socket, unread.
@@ -136,7 +185,7 @@ pub(crate) enum Pending {
 /// `rings` says whether doorbells may come.
 pub(crate) fn look(socket: BorrowedFd<'_>, rings: bool) -> Pending {
     // Also counts what cannot be peeked at: urgent bytes, and what lies behind a descriptor.
-    let unread = rustix::io::ioctl_fionread(socket);
+    let before = rustix::io::ioctl_fionread(socket);
     let mut bytes = [0; TICKET_LEN + 1];
     // Without room for control data, `CTRUNC` tells that there is some, and it stays where it is.
     let mut control = RecvAncillaryBuffer::new(&mut []);
@@ -144,6 +193,8 @@ pub(crate) fn look(socket: BorrowedFd<'_>, rings: bool) -> Pending {
     let got = rustix::io::retry_on_intr(|| {
         rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
     });
+    // Counted anew behind what was found: that may have come after the first count.
+    let unread = if got.is_ok() { rustix::io::ioctl_fionread(socket) } else { before };
     match (unread, got) {
         (Ok(0), Err(Errno::AGAIN)) => Pending::Nothing,
         (_, Ok(got)) if got.bytes == 0 => Pending::End,

@@ -17,14 +17,14 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use tramline_core::PeerFault;
 
-use crate::control::Pending;
+use crate::control::{ControlSocket, Pending};
 use crate::link::Link;
 
 /// What tells that the peer is gone.
 #[derive(Debug)]
 pub(crate) enum Lifeline {
     /// The control socket: hung up by the peer, or by its end.
-    Socket(Arc<OwnedFd>),
+    Socket(Arc<ControlSocket>),
     /// The peer's process, where there is no socket: readable once it has ended.
     #[cfg(feature = "named")]
     Process(OwnedFd),

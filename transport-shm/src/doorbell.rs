@@ -7,14 +7,14 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::net::RecvFlags;
 use tramline_core::PeerFault;
 
-use crate::control::{self, Pending};
+use crate::control::{self, ControlSocket, Loaded, Pending};
 use crate::counters::Counter;
 use crate::link::Link;
 use crate::ring::memory::{OwnMap, OwnWords};
@@ -25,17 +25,21 @@ use crate::sync::Ordering;
 /// sleep that was announced, and has something to say.
 const MAX_EMPTY: u32 = 1000;
 const WINDOW: Duration = Duration::from_secs(1);
+/// Rings that may come while nothing is read. A choice: an honest peer's are two at most.
+const MAX_IDLE: u32 = 4;
+/// Rings taken before they are judged. A choice: more than a socket holds.
+const AT_MOST_AT_ONCE: u32 = 4 * MAX_EMPTY;
 
 /// The words of our own segment, with the socket for a peer that sleeps there.
 #[derive(Debug, Clone)]
 pub(crate) struct Words {
     own: OwnMap,
     /// None where the peers met by name, and nobody sleeps on a socket.
-    socket: Option<Arc<OwnedFd>>,
+    socket: Option<Arc<ControlSocket>>,
 }
 
 impl Words {
-    pub(crate) fn new(own: OwnMap, socket: Option<Arc<OwnedFd>>) -> Self {
+    pub(crate) fn new(own: OwnMap, socket: Option<Arc<ControlSocket>>) -> Self {
         Self { own, socket }
     }
 }
@@ -80,12 +84,16 @@ impl OwnWords for Words {
 ///
 /// Threads that sleep in `Signal::wait` are woken as before.
 pub struct Doorbell {
+    socket: Arc<ControlSocket>,
     link: Arc<Link>,
-    socket: Arc<OwnedFd>,
-    /// Sleeps announced and bytes read when the peer last rang.
+    /// Sleeps announced and bytes read when it was last heard.
     epoch: u32,
     head: Option<u64>,
-    /// Rings without a reason since then.
+    /// Sleeps that no ring has answered.
+    due: u32,
+    /// Rings since something was read.
+    idle: u32,
+    /// Rings without a reason.
     empty: u32,
     since: Option<Instant>,
 }
@@ -104,8 +112,8 @@ impl AsFd for Doorbell {
 }
 
 impl Doorbell {
-    pub(crate) fn new(link: Arc<Link>, socket: Arc<OwnedFd>) -> Self {
-        Self { link, socket, epoch: 0, head: None, empty: 0, since: None }
+    pub(crate) fn new(link: Arc<Link>, socket: Arc<ControlSocket>) -> Self {
+        Self { socket, link, epoch: 0, head: None, due: 0, idle: 0, empty: 0, since: None }
     }
 
     /// Lets this side sleep on the socket from the next announcement on. `told` hears of each
@@ -124,18 +132,17 @@ impl Doorbell {
         if self.link.is_over() {
             return;
         }
-        let (head, epoch) = (self.link.own().told_head(), self.link.own().told_epoch());
-        // A ring is due for each sleep, if the ring before it was answered by reading something.
-        let due = match self.head {
-            Some(before) if before == head => 0,
-            _ => epochs_between(self.epoch, epoch),
-        };
-        let mut heard = 0;
-        let more_than_enough = due.saturating_add(MAX_EMPTY);
-        while heard <= more_than_enough {
+        let head = self.link.own().told_head();
+        let mut heard = 0_u32;
+        while heard <= AT_MOST_AT_ONCE {
             match self.link.take_rings() {
-                0 => break,
-                rings => heard = heard.saturating_add(u32::try_from(rings).unwrap_or(u32::MAX)),
+                Ok(0) => break,
+                Err(Loaded) => {
+                    self.link
+                        .fault(PeerFault::new("control socket", "a doorbell with descriptors"));
+                    return;
+                }
+                Ok(rings) => heard = heard.saturating_add(u32::try_from(rings).unwrap_or(u32::MAX)),
             }
         }
         match self.link.look_at_socket() {
@@ -155,11 +162,21 @@ impl Doorbell {
             let urgent = RecvFlags::OOB | RecvFlags::PEEK | RecvFlags::DONTWAIT;
             if let Ok((1.., _)) = rustix::net::recv(self.as_fd(), &mut [0_u8; 1], urgent) {
                 self.link.fault(PeerFault::new("control socket", "urgent bytes"));
+                return;
             }
-            return;
         }
+        // Read behind the rings: each of them answers a sleep that was announced before it was sent.
+        let epoch = self.link.own().told_epoch();
+        self.due = self.due.saturating_add(epochs_between(self.epoch, epoch));
+        let beyond = heard.saturating_sub(self.due);
+        self.due = self.due.saturating_sub(heard);
+        // The ring of a record that another thread has read may be late, and that of the next one
+        // early: a few may come while nothing is read between them.
+        self.idle =
+            if self.head == Some(head) { self.idle.saturating_add(heard.max(1)) } else { 0 };
+        let idle = if self.idle > MAX_IDLE { heard.max(1) } else { 0 };
         (self.head, self.epoch) = (Some(head), epoch);
-        self.judge(heard.saturating_sub(due));
+        self.judge(beyond.max(idle));
     }
 
     /// Counts rings without a reason.

@@ -13,7 +13,7 @@ use tramline_core::{Halves, LinkError, PeerFault, PeerIdentity, Transport};
 #[cfg(feature = "trusted-in-place")]
 pub(crate) use self::halves::InPlace;
 pub(crate) use self::halves::{ShmReceiver, ShmSender, ShmSignal};
-use crate::control::{self, Pending};
+use crate::control::{self, ControlSocket, Loaded, Pending};
 use crate::counters::LinkCounters;
 use crate::death::{self, Lifeline};
 use crate::doorbell::{Doorbell, Words};
@@ -59,7 +59,7 @@ impl Link {
     }
 
     /// The control socket, unless the peers met by name.
-    fn socket(&self) -> Option<&Arc<OwnedFd>> {
+    fn socket(&self) -> Option<&Arc<ControlSocket>> {
         match &self.lifeline {
             Lifeline::Socket(socket) => Some(socket),
             #[cfg(feature = "named")]
@@ -70,14 +70,21 @@ impl Link {
     /// What lies in the control socket: for the watcher.
     pub(crate) fn look_at_socket(&self) -> Pending {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(socket) = self.socket() else { return Pending::Nothing };
         let rings = self.sleeps_on_socket();
-        self.socket().map_or(Pending::Nothing, |socket| control::look(socket.as_fd(), rings))
+        match control::look(socket.as_fd(), rings) {
+            // Doorbells may be right since we looked whether they are.
+            Pending::Garbage if rings != self.sleeps_on_socket() => {
+                control::look(socket.as_fd(), true)
+            }
+            found => found,
+        }
     }
 
     /// Takes doorbells out of the control socket: how many, none once only something else is left.
-    pub(crate) fn take_rings(&self) -> usize {
+    pub(crate) fn take_rings(&self) -> Result<usize, Loaded> {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
-        self.socket().map_or(0, |socket| control::take_rings(socket.as_fd()))
+        self.socket().map_or(Ok(0), |socket| control::take_rings(socket.as_fd()))
     }
 
     /// Whether this side has said, or may say, that it sleeps on the control socket.
@@ -93,7 +100,10 @@ impl Link {
             let rings = self.sleeps_on_socket();
             self.socket().map_or(none, |socket| control::take(socket.as_fd(), ticket, rings))
         };
-        taken.and_then(|file| segment::accept_blob(&file, len)).map_err(|refused| match refused {
+        let accepted = taken.and_then(|file| {
+            segment::accept_blob(&file, len).inspect_err(|_| control::close_elsewhere(file))
+        });
+        accepted.map_err(|refused| match refused {
             Refused::Unfit(why) => self.fault(PeerFault::new("blob", why)),
             Refused::Limit => {
                 self.close();
@@ -303,7 +313,7 @@ impl ShmTransport {
         cpus: usize,
     ) -> std::io::Result<Self> {
         Self::open_with(
-            Lifeline::Socket(Arc::new(socket)),
+            Lifeline::Socket(Arc::new(ControlSocket::new(socket))),
             own,
             peer,
             identity,

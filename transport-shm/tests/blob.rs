@@ -285,3 +285,24 @@ fn blobs_cross_between_two_processes_and_survive_their_maker() {
     let end = receive_kept(&mut *halves.receiver, &*halves.signal);
     assert!(matches!(end, Err(LinkError::PeerDied)), "{end:?}");
 }
+
+/// The watcher looks into the socket whenever a descriptor comes, and must not take one that comes
+/// while it looks for something else.
+#[test]
+fn a_long_stream_of_blobs_is_never_taken_for_an_attack() {
+    const BLOBS: u32 = 30_000;
+    let limits = limits(1 << 16);
+    let (mut a, mut b) = link(&limits, &limits);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let blob = SealedBlob::from_bytes(&[7; 100]).expect("a blob");
+            for _ in 0..BLOBS {
+                send_blob(&mut *a.sender, &*a.signal, b"head", &blob).expect("sent");
+            }
+        });
+        for number in 0..BLOBS {
+            let kept = receive_kept(&mut *b.receiver, &*b.signal);
+            assert_eq!(kept.unwrap_or_else(|e| panic!("{number}: {e}")).len(), 104);
+        }
+    });
+}

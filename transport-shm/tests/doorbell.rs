@@ -3,15 +3,18 @@
 
 mod kit;
 
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use kit::{limits, send_blob, shm_with_records, start};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags};
-use tramline_core::transport::Transport;
+use tramline_core::transport::{Transport, WaitFor};
 use tramline_core::{Halves, LinkError};
 use tramline_transport_shm::{Doorbell, Established, SealedBlob};
 
@@ -142,4 +145,110 @@ fn what_is_no_doorbell_ends_the_link() {
         doorbell.hear();
         assert!(matches!(halves.receiver.poll(), Err(LinkError::Fault(_))), "{garbage:?}");
     }
+}
+
+/// Every message is honest and every ring answers one sleep, but another thread of ours reads every
+/// second message before its ring is heard.
+#[test]
+fn rings_of_an_honest_peer_may_be_late_and_early() {
+    let (mut sleeper, mut doorbell, _, mut other) = link();
+    for round in 0..3000 {
+        assert!(sleeper.receiver.arm().is_some(), "{round}");
+        send(&mut other, b"read before it is heard");
+        assert!(sleeper.receiver.poll().expect("open").is_some(), "{round}");
+        assert!(sleeper.receiver.arm().is_some());
+        doorbell.hear();
+        send(&mut other, b"heard before it is read");
+        doorbell.hear();
+        sleeper.receiver.disarm();
+        assert!(sleeper.receiver.poll().expect("open").is_some(), "{round}");
+    }
+}
+
+/// A ticket whose record never comes must not make what is behind it free of charge.
+#[test]
+fn wakes_without_a_reason_are_counted_behind_a_ticket_too() {
+    let (shm, socket) = shm_with_records(&limits(1 << 16), &[]);
+    let mut doorbell = shm.doorbell().expect("a socket");
+    doorbell.attach(|| ()).expect("attached");
+    let mut halves = Box::new(shm).into_halves();
+    let file = kit::blob_file(5000, rustix::fs::MemfdFlags::ALLOW_SEALING);
+    kit::send_with(&socket, &kit::ticket_bytes(0), &[file.as_fd()]);
+    let ended = (0..20_000).any(|_| {
+        rustix::net::shutdown(&socket, rustix::net::Shutdown::Read).expect("still open");
+        doorbell.hear();
+        halves.receiver.disarm();
+        let ended = halves.receiver.poll().is_err();
+        if !ended {
+            let _ = halves.receiver.arm();
+        }
+        ended
+    });
+    assert!(ended);
+}
+
+/// A TCP socket whose `close` takes `seconds`: it lingers, has bytes that are not sent yet, and the
+/// other end does not read.
+fn lingering(seconds: u64) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut ours = TcpStream::connect(listener.local_addr().expect("its address")).expect("open");
+    let (theirs, _) = listener.accept().expect("open");
+    ours.set_nonblocking(true).expect("set");
+    while ours.write(&[0; 65536]).is_ok() {}
+    rustix::net::sockopt::set_socket_linger(&ours, Some(Duration::from_secs(seconds)))
+        .expect("set");
+    (ours, theirs)
+}
+
+/// Waits for the end of a link as a thread of a real program does.
+fn wait_for_end(mut halves: Halves) -> LinkError {
+    loop {
+        let kicks = halves.signal.kicks();
+        if let Err(end) = halves.receiver.poll() {
+            return end;
+        }
+        if let Some(ticket) = halves.receiver.arm() {
+            halves.signal.wait(WaitFor { kicks, data: Some(ticket), ..WaitFor::default() });
+        }
+        halves.receiver.disarm();
+    }
+}
+
+/// Whoever closes the last descriptor of such a socket waits: neither who hears the doorbell, nor who
+/// drops the link, nor the watcher of all links may be that.
+#[test]
+fn descriptors_of_a_peer_are_closed_where_nobody_waits() {
+    // Far longer than all of this takes: what waits for it fails at the end.
+    const LINGER_S: u64 = 60;
+    let start = Instant::now();
+    for bytes in [&b"\x01"[..], b"x", &kit::ticket_bytes(0)] {
+        let (shm, socket) = shm_with_records(&limits(1 << 16), &[]);
+        let mut doorbell = shm.doorbell().expect("a socket");
+        doorbell.attach(|| ()).expect("attached");
+        let mut halves = Box::new(shm).into_halves();
+        assert!(halves.receiver.arm().is_some());
+        let (ours, _theirs) = lingering(LINGER_S);
+        kit::send_with(&socket, bytes, &[ours.as_fd()]);
+        drop(ours);
+        doorbell.hear();
+        let ended = halves.receiver.poll().is_err();
+        // A ticket may wait for its record.
+        assert_eq!(ended, bytes.len() == 1, "{bytes:?}");
+        drop((halves, doorbell));
+    }
+    for _ in 0..20 {
+        let (halves, socket) = kit::with_records(&limits(1 << 16), &[]);
+        let (ours, _theirs) = lingering(LINGER_S);
+        kit::send_with(&socket, &kit::ticket_bytes(0), &[ours.as_fd()]);
+        drop(ours);
+        let end = std::thread::spawn(move || wait_for_end(halves));
+        drop(socket);
+        end.join().expect("no panic");
+        // An innocent link of the same process.
+        let (halves, socket) = kit::with_records(&limits(1 << 16), &[]);
+        let end = std::thread::spawn(move || wait_for_end(halves));
+        drop(socket);
+        assert!(matches!(end.join().expect("no panic"), LinkError::PeerDied));
+    }
+    assert!(start.elapsed() < Duration::from_secs(LINGER_S), "something was waited for");
 }

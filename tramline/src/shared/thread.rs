@@ -36,21 +36,26 @@ const EVENTS: usize = 64;
 const KICKED: u64 = 0;
 
 /// The threads of one server.
-pub(crate) struct Threads(Vec<Arc<Desk>>);
+pub(crate) struct Threads {
+    desks: Vec<Arc<Desk>>,
+    started: AtomicBool,
+}
 
 impl fmt::Debug for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Threads").field(&self.0.len()).finish()
+        f.debug_tuple("Threads").field(&self.desks.len()).finish()
     }
 }
 
 impl Threads {
     pub(super) fn new(count: usize) -> io::Result<Self> {
-        (0..count).map(|_| Desk::new()).collect::<io::Result<_>>().map(Self)
+        let desks = (0..count).map(|_| Desk::new()).collect::<io::Result<_>>()?;
+        Ok(Self { desks, started: AtomicBool::new(false) })
     }
 
+    /// How many run.
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        if self.started.load(Ordering::Relaxed) { self.desks.len() } else { 0 }
     }
 
     pub(super) fn start(&self, hub: &Arc<Hub>) -> io::Result<()> {
@@ -63,7 +68,8 @@ impl Threads {
             WaitMode::LowLatency => LINGER_LOW_LATENCY,
             _ => LINGER,
         };
-        self.0.iter().try_for_each(|desk| {
+        self.started.store(true, Ordering::Relaxed);
+        self.desks.iter().try_for_each(|desk| {
             let desk = Arc::clone(desk);
             hub.spawn("tramline-shared", move |_| Worker::new(desk, linger).run())
         })
@@ -75,14 +81,14 @@ impl Threads {
         connection: Connection,
         doorbell: Doorbell,
     ) -> Option<Connection> {
-        match self.0.iter().min_by_key(|desk| desk.connections.load(Ordering::Relaxed)) {
+        match self.desks.iter().min_by_key(|desk| desk.connections.load(Ordering::Relaxed)) {
             Some(desk) => desk.take_over(Shift::new(connection, doorbell)),
             None => Some(connection),
         }
     }
 
     pub(super) fn stop(&self) {
-        for desk in &self.0 {
+        for desk in &self.desks {
             desk.mail().stopping = true;
             desk.wake(desk.mail());
         }
@@ -249,7 +255,11 @@ impl Worker {
             return if mail.gone { Mood::End } else { Mood::Sleep };
         }
         drop(mail);
-        for (token, member) in new {
+        for (token, mut member) in new {
+            // What came before it was here found nobody: the kick's mail was thrown away, the edge
+            // not known.
+            member.kicked.store(false, Ordering::Release);
+            member.shift.hear();
             self.members.insert(token, member);
             self.activate(token);
         }
