@@ -45,7 +45,16 @@ fn server_that_vanishes_is_a_dead_peer() {
 #[test]
 fn bad_envelope_of_a_server_ends_the_call() {
     attack_client(&SMALL, "server-bad-envelope", |variant| {
-        let at = ["kind", "body kind", "envelope", "name_len", "name"];
+        let at = [
+            "kind",
+            "body kind",
+            "envelope",
+            "name_len",
+            "name",
+            "ext_len",
+            "extension",
+            "attachments",
+        ];
         variant.report.assert_fault(&at);
     });
 }

@@ -79,7 +79,17 @@ fn flipping_payload_yields_a_snapshot_or_a_decode_error() {
             // Bits were flipped in time at least once, or this shows nothing.
             assert!(number(variant, "refused") > 0, "{variant:?}");
         } else if variant.report.code == "peer-fault" {
-            let parts = ["kind", "body kind", "envelope", "name_len", "name", "hello"];
+            let parts = [
+                "kind",
+                "body kind",
+                "envelope",
+                "name_len",
+                "name",
+                "hello",
+                "ext_len",
+                "extension",
+                "attachments",
+            ];
             variant.report.assert_fault(&parts);
         } else {
             assert_left(variant);

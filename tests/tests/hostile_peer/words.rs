@@ -52,7 +52,9 @@ fn doorbell_flood_closes_a_link_on_a_shared_thread() {
     attack_with("shm", &SHARED, "doorbell-flood", |variant| {
         variant.report.assert_fault(&["control socket"]);
         let many = variant.report.text.contains("doorbells a second");
-        assert_eq!(many, variant.name.ends_with("without end"), "{variant:?}");
+        // One with descriptors is one too many.
+        let bare = !variant.name.contains("descriptors");
+        assert_eq!(many, bare && variant.name.ends_with("without end"), "{variant:?}");
     });
 }
 
