@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
-use tramline::{ConnectError, InvokeError};
+use tramline::{ConnectError, InvokeError, LinkError};
 
 use crate::folder::Refusal;
 use crate::report::one_line;
@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Worker(#[source] ConnectError),
     #[error("cannot serve")]
     Serve(#[source] tramline::Error),
+    #[error("the client was cut off")]
+    Client(#[source] LinkError),
     #[error("cannot find this program's own file")]
     OwnFile(#[source] io::Error),
     #[error("{0}")]

@@ -10,6 +10,7 @@ mod folder;
 mod inspect;
 mod measure;
 mod report;
+mod serve_json;
 mod worker;
 
 use std::io;
@@ -57,6 +58,11 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Serves the demo's commands to JSON-RPC 2.0 clients.
+    ///
+    /// One message a line, or Content-Length headers as language servers use them: the answer is
+    /// framed like its question. Exit code 0 when standard input ends.
+    ServeJson(serve_json::Args),
     /// The second process of the demo.
     #[command(hide = true)]
     Worker {
@@ -83,6 +89,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::BenchPeer(args) => bench::serve(&args),
         Task::Inspect { pid, json } => inspect::run(pid, json, &mut io::stdout().lock()),
+        Task::ServeJson(args) => serve_json::run(&args),
         Task::Worker { path } => worker::run(&path),
     };
     match ended {
@@ -102,11 +109,16 @@ fn usage(error: &clap::Error) -> ExitCode {
         error.exit();
     }
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    complain(line.strip_prefix("error: ").unwrap_or(line));
+    let mut lines = text.lines();
+    let line = lines.next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    // What is missing stands on a line of its own.
+    let rest = lines.next().filter(|_| line.ends_with(':')).unwrap_or_default();
+    complain(format!("{line} {}", rest.trim()).trim_end());
     ExitCode::from(2)
 }
 
+/// A line on standard error.
 fn complain(line: &str) {
     use io::Write as _;
     // Without standard error there is nobody to tell.

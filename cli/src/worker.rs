@@ -1,4 +1,4 @@
-//! The second process: commands on the files of one folder.
+//! Commands on the files of one folder, for the demo's second process and for JSON-RPC clients.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,16 +27,18 @@ pub(crate) struct Tick {
 /// Serves the demo that started this process, until it is gone.
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let folder = Folder::open(path).map_err(|e| Failure::path(path, &e))?;
+    serving(Server::from_parent(), folder).run().wait().map_err(Failure::Serve)
+}
+
+/// A server of this folder's files.
+pub(crate) fn serving(server: Server, folder: Folder) -> Server {
     let allowed = Capabilities::none()
         .commands(["scan", "read_file", "digest", "echo", "emit_ticks"])
         .events(["scan-progress", "tick", "ticks-done"]);
-    Server::from_parent()
+    server
         .commands(commands![scan, read_file, digest, echo, emit_ticks])
         .manage(folder)
         .allow(allowed)
-        .run()
-        .wait()
-        .map_err(Failure::Serve)
 }
 
 impl From<SendError> for Refusal {

@@ -2,10 +2,11 @@
 //!
 //! [`to_json`] and [`from_json`] turn an encoded value into JSON text and back, streaming, without a
 //! tree in between. [`message_to_json`] shows a whole message. [`round_trip`] checks that a value
-//! survives both ways.
+//! survives both ways. [`jsonrpc`] is the text of JSON-RPC 2.0.
 
 #![forbid(unsafe_code)]
 
+pub mod jsonrpc;
 mod message;
 mod round_trip;
 mod transcode;

@@ -129,7 +129,7 @@ impl Peer {
         self.0.identity
     }
 
-    /// The transport's short name: `shm`, `pipe` or `mem`.
+    /// The transport's short name: `shm`, `pipe`, `mem`, or `json-rpc` for a peer that speaks that.
     #[must_use]
     pub fn transport(&self) -> &'static str {
         self.0.transport

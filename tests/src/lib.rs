@@ -6,6 +6,7 @@
 //!   a clock.
 //! - [`bounded()`]: nothing hangs for ever.
 //! - [`raw`]: a peer made by hand, that may lie.
+//! - [`json_rpc`]: a JSON-RPC client made by hand.
 //! - [`victim`]: real processes for `tramline-hostile-peer` to attack.
 //! - [`stress`], [`census`]: traffic, and what a process has open.
 //! - [`history`]: whether what came is what was sent.
@@ -30,6 +31,8 @@ pub mod fixture;
 pub mod flood;
 pub mod gate;
 pub mod history;
+#[cfg(target_os = "linux")]
+pub mod json_rpc;
 pub mod random;
 pub mod raw;
 pub mod stress;

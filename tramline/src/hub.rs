@@ -16,6 +16,7 @@ use tramline_core::{AnyCodec, ConnectError, Error, Halves, Limits, LinkError, Pe
 use tramline_transport_pipe::{Listener, Stream, mem};
 
 use crate::endpoint::Scheme;
+use crate::json_rpc::JsonRpcPeers;
 use crate::link::{Link, Service};
 use crate::meet::{self, Met};
 use crate::processes::{OfProcess, Processes};
@@ -23,7 +24,7 @@ use crate::shared::{Connection, Drive};
 
 /// How long a failing `accept` is left alone. A choice: far above the cost of a try, far below what
 /// a person notices.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections too many that are told so at the same time. A choice: enough for a person who starts
 /// one client too many, too few to hurt.
@@ -62,6 +63,7 @@ pub(crate) struct Hub {
     next_peer_id: AtomicU64,
     /// Every open connection, in the order in which they came.
     links: Mutex<HashMap<u64, (Arc<Link>, Peer)>>,
+    json_rpc: JsonRpcPeers,
     knocker: Mutex<Option<Knocker>>,
     door_is_open: AtomicBool,
     stopping: AtomicBool,
@@ -147,6 +149,7 @@ impl Hub {
             drive: Drive::default(),
             next_peer_id: AtomicU64::new(1),
             links: Mutex::default(),
+            json_rpc: JsonRpcPeers::default(),
             knocker: Mutex::new(None),
             door_is_open: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -172,10 +175,6 @@ impl Hub {
         self
     }
 
-    pub(crate) fn service(&self) -> &Arc<Service> {
-        &self.service
-    }
-
     pub(crate) fn waits(&self) -> WaitMode {
         self.wait_mode
     }
@@ -183,6 +182,26 @@ impl Hub {
     pub(crate) fn wait_mode(mut self, mode: WaitMode) -> Self {
         self.wait_mode = mode;
         self
+    }
+
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn json_rpc(&self) -> &JsonRpcPeers {
+        &self.json_rpc
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn next_peer_id(&self) -> u64 {
+        self.next_peer_id.fetch_add(1, Ordering::Relaxed)
     }
 
     fn links(&self) -> MutexGuard<'_, HashMap<u64, (Arc<Link>, Peer)>> {
@@ -296,9 +315,9 @@ impl Hub {
         meet: impl FnOnce(&Hub) -> Result<Met, ConnectError> + Send + 'static,
     ) {
         let Limits { max_connections, max_connections_per_process, .. } = self.limits;
-        // The acceptor is one of them.
+        // The acceptors are among them.
         let AtWork { threads, tasks } = *self.at_work();
-        if threads + tasks > max_connections + self.drive.threads() {
+        if threads + tasks > max_connections + self.drive.threads() + self.json_rpc.doors() {
             self.refuse(&format!("{max_connections} connections are the limit"), meet);
             return;
         }
@@ -349,9 +368,30 @@ impl Hub {
         self.refusing.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Counts one JSON-RPC connection more; if there are too many, why.
+    pub(crate) fn admit(&self, peer: PeerIdentity) -> Result<OfProcess, String> {
+        let Limits { max_connections, max_connections_per_process, .. } = self.limits;
+        let acceptors =
+            self.json_rpc.doors() + usize::from(self.door_is_open.load(Ordering::SeqCst));
+        let AtWork { threads, tasks } = *self.at_work();
+        if threads + tasks >= max_connections + self.drive.threads() + acceptors {
+            return Err(format!("{max_connections} connections are the limit"));
+        }
+        self.processes.count(peer, max_connections_per_process).ok_or_else(|| {
+            format!("{max_connections_per_process} connections of one process are the limit")
+        })
+    }
+
+    /// Tells of a connection that did not come about.
+    pub(crate) fn refused(&self, error: &ConnectError) {
+        if let Some(told) = &self.on_refused {
+            told(error);
+        }
+    }
+
     fn report<T>(&self, served: &Result<T, ConnectError>) {
-        if let (Err(e), Some(told)) = (served, &self.on_refused) {
-            told(e);
+        if let Err(e) = served {
+            self.refused(e);
         }
     }
 
@@ -405,6 +445,7 @@ impl Hub {
     /// Every connected peer, in the order in which they came.
     pub(crate) fn peers(&self) -> Vec<Peer> {
         let mut peers: Vec<_> = self.links().values().map(|(_, peer)| peer.clone()).collect();
+        peers.extend(self.json_rpc.list());
         peers.sort_by_key(Peer::id);
         peers
     }
@@ -419,13 +460,14 @@ impl Hub {
         let links: Vec<_> = self.links().values().map(|(link, _)| Arc::clone(link)).collect();
         Link::close_all(&links, &LinkError::Closed);
         self.drive.stop();
+        self.json_rpc.stop();
     }
 
     /// Blocks until no connection can come any more.
     pub(crate) fn wait_until_closed(&self) {
         loop {
             event_listener::listener!(self.thread_ended => closed);
-            if !self.door_is_open.load(Ordering::SeqCst) {
+            if !self.door_is_open.load(Ordering::SeqCst) && self.json_rpc.doors() == 0 {
                 return;
             }
             event_listener::Listener::wait(closed);

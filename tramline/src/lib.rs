@@ -13,6 +13,7 @@ mod executor;
 mod extras;
 mod hub;
 mod invoke;
+mod json_rpc;
 mod link;
 mod meet;
 mod processes;
@@ -48,6 +49,7 @@ pub use crate::client::{Client, Connect, Listen};
 pub use crate::clients::Clients;
 pub use crate::endpoint::{Endpoint, Scheme};
 pub use crate::invoke::{Borrowed, Invoke};
+pub use crate::json_rpc::JsonRpc;
 pub use crate::server::{Running, Serve, Server};
 #[cfg(unix)]
 pub use crate::sidecar::{Sidecar, Spawn};

@@ -312,6 +312,11 @@ impl Server {
         Err(ConfigError::NoParent { why }.into())
     }
 
+    /// A server at work that nobody can reach yet.
+    pub(crate) fn without_endpoint(self) -> Result<Running, Error> {
+        Ok(Running { hub: self.into_hub(Scheme::Auto)? })
+    }
+
     fn into_hub(self, scheme: Scheme) -> Result<Arc<Hub>, Error> {
         self.limits.check()?;
         if let Some(mistake) = self.mistake {
@@ -373,6 +378,10 @@ pub struct Running {
 }
 
 impl Running {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
     /// The connected clients: emit to one, some or all of them.
     #[must_use]
     pub fn clients(&self) -> Clients {
@@ -409,6 +418,10 @@ pub struct Serve {
 }
 
 impl Serve {
+    pub(crate) fn new(running: Result<Running, Error>) -> Self {
+        Self { running }
+    }
+
     /// Serves, blocking this thread until the server is stopped.
     ///
     /// # Errors

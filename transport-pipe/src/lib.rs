@@ -2,6 +2,7 @@
 //!
 //! [`Listener`] and [`Stream`] find the other process and state who it is; [`PipeTransport`] puts
 //! frames on a [`Stream`]; [`mem`] joins two sides of one process without the operating system.
+//! [`ByteHalves`] are a stream, or standard input and output, without frames.
 //! On the wire a frame is its length in bytes as a little-endian `u32`, then the bytes.
 //!
 //! On Windows each connection has a thread of its own and up to 320 KiB of buffers, the peer is a
@@ -12,6 +13,7 @@
 #![deny(unsafe_code)]
 
 mod backlog;
+mod bytes;
 mod framing;
 mod halves;
 mod link;
@@ -29,6 +31,7 @@ mod windows;
 use windows as sys;
 
 pub use self::{
+    bytes::{ByteHalves, stdio},
     link::PipeTransport,
     sys::{Listener, Stream},
 };

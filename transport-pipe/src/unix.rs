@@ -7,6 +7,10 @@ mod endpoint;
 mod listener;
 #[deny(unsafe_code)]
 mod poll;
+#[deny(unsafe_code)]
+mod socket_file;
+#[deny(unsafe_code)]
+mod stdio;
 
 use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
@@ -31,6 +35,7 @@ use tramline_core::{ConfigError, ConnectError, PeerIdentity};
 pub use self::listener::Listener;
 pub(crate) use self::poll::Waker;
 use self::poll::{is_ready, poll_for};
+pub(crate) use self::stdio::stdio;
 use crate::stream::Moved;
 use crate::wake::{Reasons, lock};
 
@@ -233,6 +238,12 @@ impl Stream {
             Some(waker) if events.is_empty() => poll_for(&mut [waker], timeout),
             Some(waker) => poll_for(&mut [waker, socket], timeout),
         }
+    }
+
+    /// Sleeps until neither side sends or reads any more.
+    pub(crate) fn wait_until_gone(&self) {
+        // Who wants nothing is only told of the end.
+        while !self.is_ready(Reasons::NONE) && self.wait(None, Reasons::NONE, None).is_ok() {}
     }
 
     /// Ends one direction or both. What was sent before still arrives.

@@ -7,6 +7,7 @@
 mod listener;
 mod overlapped;
 mod port;
+mod stdio;
 mod waker;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ use crate::stream::{Moved, check_name};
 use crate::wake::Reasons;
 
 pub use self::listener::Listener;
+pub(crate) use self::stdio::stdio;
 pub(crate) use self::waker::Waker;
 
 /// How long connecting may wait for the listener to accept somebody else. A choice: the default
@@ -132,6 +134,9 @@ impl Stream {
         }
         Ok(())
     }
+
+    /// A pipe that has ended in one direction has ended in both.
+    pub(crate) fn wait_until_gone(&self) {}
 
     /// Ends one direction or both. What was sent before still arrives if the peer reads it soon.
     pub(crate) fn shut_down(&self, how: Shutdown) {

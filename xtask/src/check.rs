@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cargo_metadata::Metadata;
 
 use crate::leftovers::Snapshot;
-use crate::{arrows, fuzz, leftovers, links, loom, semantics, tsan};
+use crate::{arrows, fuzz, leftovers, links, loom, node, semantics, tsan};
 
 /// What to run and what to leave out.
 #[derive(Debug, clap::Args)]
@@ -96,6 +96,7 @@ const STEPS: &[Step] = &[
         about: "every row of docs/SEMANTICS.md has a test that passed",
         run: semantics,
     },
+    Step { name: "node", about: "cargo xtask node", run: node_client },
     Step { name: "loom", about: "cargo xtask loom", run: models },
     Step { name: "fuzz", about: "cargo xtask fuzz --smoke", run: fuzz_smoke },
     Step { name: "tsan", about: "cargo xtask tsan", run: thread_sanitizer },
@@ -209,6 +210,13 @@ fn semantics(run: &Run) -> Outcome {
         Ok(findings) => report(&findings),
         Err(why) => Outcome::Failed(why),
     }
+}
+
+fn node_client(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    node::run(&run.root, run.metadata.target_directory.as_std_path()).into()
 }
 
 fn fuzz_smoke(run: &Run) -> Outcome {

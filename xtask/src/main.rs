@@ -10,6 +10,7 @@ mod leftovers;
 mod links;
 mod loom;
 mod nightly;
+mod node;
 mod oracle;
 mod semantics;
 mod tsan;
@@ -41,6 +42,8 @@ enum Task {
     Oracle(oracle::Options),
     /// Runs the ring's models under loom, and shows what breaks without each of its orders.
     Loom,
+    /// Runs a real JSON-RPC client from npm against the program. Needs node and npm.
+    Node,
     /// Runs the ring between two threads under ThreadSanitizer. Needs a nightly compiler.
     Tsan,
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         }
         Task::Oracle(options) => oracle::oracle(&root, &options),
         Task::Loom => loom::loom(&root, metadata.target_directory.as_std_path()),
+        Task::Node => node::node(&root, metadata.target_directory.as_std_path()),
         Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }
 }

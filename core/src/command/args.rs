@@ -13,6 +13,7 @@ use serde::de::{
 use super::faults::{Again, bad, invalid, shown_name, without_value};
 use super::{Call, Raw};
 use crate::cancel::CancelToken;
+use crate::codec::AnyCodec;
 use crate::envelope::BodyKind;
 use crate::error::Rejection;
 use crate::peer::Peer;
@@ -157,14 +158,21 @@ impl<'a> CommandArg<'a> for Raw {
 
     fn from_call(call: Call<'a>, name: &str) -> Result<Self, String> {
         if call.body_kind() == BodyKind::Raw {
-            Ok(Self(call.to_body()))
-        } else {
-            Err(format!(
-                "command {} expected raw bytes for key {name} but the IPC call used a structured \
-                 payload",
-                shown_name(&call)
-            ))
+            return Ok(Self(call.to_body()));
         }
+        // A peer that speaks nothing but JSON has no raw bodies: their JSON view is an array of
+        // numbers.
+        if call.codec() == AnyCodec::JSON
+            && call.body().first() == Some(&b'[')
+            && let Ok(BytesArg(bytes)) = call.codec().decode(call.body())
+        {
+            return Ok(Self(bytes.into_owned().into()));
+        }
+        Err(format!(
+            "command {} expected raw bytes for key {name} but the IPC call used a structured \
+             payload",
+            shown_name(&call)
+        ))
     }
 }
 

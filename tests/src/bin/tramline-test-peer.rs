@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tramline::{Client, Limits, Server, Sidecar};
+use tramline::{Client, JsonRpc, Limits, Server, Sidecar};
 use tramline_tests::commands::{self, ON_PURPOSE};
 use tramline_tests::fixture::limits;
 use tramline_tests::stress;
@@ -34,6 +34,10 @@ fn main() {
             end_with_input();
             println!("ready");
             server.wait();
+        }
+        ["json-rpc"] => {
+            let server = commands::serve(Server::new(), limits());
+            server.serve_json_rpc(JsonRpc::stdio()).wait().expect("standard streams");
         }
         ["idle", endpoint] => {
             let client = connect(endpoint);

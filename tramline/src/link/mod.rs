@@ -46,7 +46,7 @@ use self::inbox::Inbox;
 pub(crate) use self::lead::{Outgoing, deadline_passed};
 use self::room::Room;
 pub(crate) use self::runner::{IfQuiet, Runner, Service, Step};
-use self::running::Tokens;
+pub(crate) use self::running::Tokens;
 
 /// The runner is at work, or about to look for work.
 const AWAKE: u8 = 0;

@@ -10,7 +10,7 @@ use super::Link;
 
 /// The tokens of the calls that another thread or the executor works on, by their ids.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<u64, CancelToken>>);
+pub(crate) struct Tokens(Mutex<HashMap<u64, CancelToken>>);
 
 impl Tokens {
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, CancelToken>> {
@@ -18,8 +18,24 @@ impl Tokens {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A call begins: the token to give it.
+    pub(crate) fn begin(&self, id: u64) -> CancelToken {
+        let token = CancelToken::new();
+        self.lock().insert(id, token.clone());
+        token
+    }
+
+    /// A call has ended.
+    pub(crate) fn end(&self, id: u64, token: &CancelToken) {
+        let mut tokens = self.lock();
+        // A peer that uses an id twice has the younger call's token there.
+        if tokens.get(&id).is_some_and(|known| known.is(token)) {
+            tokens.remove(&id);
+        }
+    }
+
     /// The caller no longer waits for this call. Unknown or ended: nothing happens.
-    pub(super) fn cancel(&self, id: u64) {
+    pub(crate) fn cancel(&self, id: u64) {
         let token = self.lock().get(&id).cloned();
         // Without the lock: hooks are code of others.
         if let Some(token) = token {
@@ -28,7 +44,7 @@ impl Tokens {
     }
 
     /// Nobody waits any more.
-    pub(super) fn cancel_all(&self) {
+    pub(crate) fn cancel_all(&self) {
         let tokens: Vec<_> = self.lock().values().cloned().collect();
         tokens.iter().for_each(CancelToken::cancel);
     }
@@ -45,8 +61,7 @@ pub(super) struct Running {
 impl Running {
     /// A call whose body has `len` bytes.
     pub(super) fn new(link: &Arc<Link>, id: u64, len: usize) -> Self {
-        let token = CancelToken::new();
-        link.tokens.lock().insert(id, token.clone());
+        let token = link.tokens.begin(id);
         // `Link::end` says that it is over before it looks at the tokens.
         if link.over().is_some() {
             token.cancel();
@@ -81,11 +96,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let link = &self.link;
         if let Some((id, token)) = &self.token {
-            let mut tokens = link.tokens.lock();
-            // A peer that uses an id twice has the younger call's token there.
-            if tokens.get(id).is_some_and(|known| known.is(token)) {
-                tokens.remove(id);
-            }
+            link.tokens.end(*id, token);
         }
         let calls = link.calls_in_flight.fetch_sub(self.calls, Ordering::SeqCst);
         let bytes = link.bytes_in_flight.fetch_sub(self.len, Ordering::SeqCst);

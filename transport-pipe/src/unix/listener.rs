@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use interprocess::local_socket::traits::Listener as _;
-use interprocess::local_socket::{ListenerNonblockingMode, ListenerOptions};
+use interprocess::local_socket::{ListenerNonblockingMode, ListenerOptions, Name};
 use interprocess::os::unix::uds_local_socket;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -15,6 +16,7 @@ use tramline_core::ConnectError;
 use super::Stream;
 use super::endpoint::{self, Claim};
 use super::poll::{Waker, poll_for};
+use super::socket_file::{self, SocketFile};
 
 /// A name under which this process can be reached by processes of the same user.
 ///
@@ -26,7 +28,8 @@ pub struct Listener {
     socket: uds_local_socket::Listener,
     stop: Waker,
     stopped: AtomicBool,
-    _claim: Claim,
+    _claim: Option<Claim>,
+    _file: Option<SocketFile>,
 }
 
 impl Listener {
@@ -40,18 +43,41 @@ impl Listener {
     /// - [`ConnectError::Os`]: the system refused.
     pub fn bind(name: &str) -> Result<Listener, ConnectError> {
         let (place, claim) = endpoint::to_bind(name)?;
-        let socket = ListenerOptions::new()
-            .name(place)
-            .nonblocking(ListenerNonblockingMode::Accept)
-            // Where there is a file, `claim` removes it under its lock.
-            .reclaim_name(false)
-            .create_sync_as::<uds_local_socket::Listener>()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => ConnectError::InUse { endpoint: name.into() },
-                _ => ConnectError::os("binding the name", error),
-            })?;
+        let socket = listen(place, name)?;
+        Self::new(socket, Some(claim), None)
+    }
+
+    /// Listens at a path: a socket file, made now and removed when the listener is dropped. One that
+    /// a process which is gone has left there is replaced. Only processes of the same user are let
+    /// in, whatever the file's mode is.
+    ///
+    /// Of two processes that find the same abandoned file in the same instant, one may end up
+    /// without its name.
+    ///
+    /// # Errors
+    ///
+    /// - [`ConnectError::InUse`]: somebody listens there, or a file that is no socket is there.
+    /// - [`ConnectError::Os`]: the system refused, for example a path of more than some 100 bytes.
+    pub fn bind_path(path: &Path) -> Result<Listener, ConnectError> {
+        let shown = path.to_string_lossy();
+        let socket = match listen(socket_file::name(path)?, &shown) {
+            Err(ConnectError::InUse { .. }) if socket_file::remove_stale(path)? => {
+                listen(socket_file::name(path)?, &shown)?
+            }
+            bound => bound?,
+        };
+        let file = SocketFile::made(path)
+            .map_err(|error| ConnectError::os("looking at the socket", error))?;
+        Self::new(socket, None, Some(file))
+    }
+
+    fn new(
+        socket: uds_local_socket::Listener,
+        claim: Option<Claim>,
+        file: Option<SocketFile>,
+    ) -> Result<Listener, ConnectError> {
         let stop = Waker::new().map_err(|error| ConnectError::os("making a wake", error))?;
-        Ok(Self { socket, stop, stopped: AtomicBool::new(false), _claim: claim })
+        Ok(Self { socket, stop, stopped: AtomicBool::new(false), _claim: claim, _file: file })
     }
 
     /// Waits for the next connection of the same user; `None` once [`stop`](Self::stop) was
@@ -96,6 +122,20 @@ impl Listener {
         // Never cleared: each thread that looks finds it.
         self.stop.set();
     }
+}
+
+/// `shown` is the place for people.
+fn listen(place: Name<'_>, shown: &str) -> Result<uds_local_socket::Listener, ConnectError> {
+    ListenerOptions::new()
+        .name(place)
+        .nonblocking(ListenerNonblockingMode::Accept)
+        // Where there is a file, whoever made it removes it.
+        .reclaim_name(false)
+        .create_sync_as::<uds_local_socket::Listener>()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => ConnectError::InUse { endpoint: shown.into() },
+            _ => ConnectError::os("binding the name", error),
+        })
 }
 
 impl fmt::Debug for Listener {

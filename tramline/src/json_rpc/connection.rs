@@ -1,0 +1,442 @@
+//! One JSON-RPC client: what the server knows of it, and how messages leave.
+
+use std::collections::HashSet;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use tramline_compat_json::jsonrpc::{
+    ErrorObject, Framing, Trace, body_to_json, log_trace, notification, progress, result_response,
+};
+use tramline_core::envelope::{Head, Kind};
+use tramline_core::error::codes;
+use tramline_core::frame::Written;
+use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
+use tramline_core::peer::{Fill, Later, Patience, Port, send_body};
+use tramline_core::{CancelToken, FrameWriter, Limits, LinkError, SendError};
+
+use super::calls::{Calls, Waiting, Way};
+use super::outgoing::Outgoing;
+use crate::link::{Service, Tokens};
+
+/// How long an ordinary close may wait for what is on its way out. A choice: the same as for other
+/// peers' goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Bytes of params and results that a verbose trace shows. A choice: a page on a screen.
+const TRACED_LEN: usize = 1024;
+
+/// A command that blocks.
+pub(super) type Task = Box<dyn FnOnce() + Send>;
+
+/// Ends the transport below, from any thread.
+pub(super) type HangUp = Box<dyn Fn() + Send + Sync>;
+
+/// What happened on one connection, for people.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Cancels for calls that had no answer yet.
+    pub(super) cancels: AtomicU64,
+    /// Answers nobody waited for, events the client may not emit, channels without a reader,
+    /// unknown `$/` notifications.
+    pub(super) ignored: AtomicU64,
+}
+
+pub(crate) struct Connection {
+    me: Weak<Connection>,
+    pub(super) service: Arc<Service>,
+    pub(super) limits: Limits,
+    pub(super) outgoing: Outgoing,
+    pub(super) calls: Calls,
+    tokens: Tokens,
+    /// Bytes of answers that wait for the rest of their batch.
+    pub(super) batched_len: Arc<AtomicUsize>,
+    hang_up: HangUp,
+    /// The framing of the client's last message: [`NOTHING_YET`], or a [`Framing`] and one.
+    framing: AtomicU8,
+    trace: AtomicU8,
+    /// The events the client chose; `None` for all it may hear.
+    listens: RwLock<Option<HashSet<Box<str>>>>,
+    /// Commands that are not started before the client has read more.
+    parked: Mutex<Vec<Task>>,
+    at_work: Mutex<AtWork>,
+    work_ended: Condvar,
+    pub(super) counts: Counts,
+}
+
+/// Nobody knows how to frame anything for the client.
+const NOTHING_YET: u8 = 0;
+const LINES: u8 = 1;
+const HEADERS: u8 = 2;
+
+/// Calls in handlers, and the bytes of their messages.
+#[derive(Debug, Default)]
+struct AtWork {
+    calls: usize,
+    bytes: usize,
+}
+
+impl Connection {
+    pub(super) fn new(service: Arc<Service>, limits: Limits, hang_up: HangUp) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            service,
+            limits,
+            outgoing: Outgoing::new(&limits),
+            calls: Calls::default(),
+            tokens: Tokens::default(),
+            batched_len: Arc::default(),
+            hang_up,
+            framing: AtomicU8::new(NOTHING_YET),
+            trace: AtomicU8::new(Trace::Off as u8),
+            listens: RwLock::new(None),
+            parked: Mutex::default(),
+            at_work: Mutex::default(),
+            work_ended: Condvar::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Writes until the connection is over.
+    pub(super) fn write_to(&self, mut writer: impl Write) {
+        let mut text = Vec::new();
+        while self.outgoing.next(&mut text) {
+            let mut written = Ok(());
+            for part in Outgoing::parts(&text) {
+                written = writer.write_all(part).and_then(|()| writer.flush());
+                if written.is_err() {
+                    break;
+                }
+                self.outgoing.wrote(part.len());
+                self.unpark();
+            }
+            if let Err(e) = written {
+                self.end(match e.kind() {
+                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => LinkError::PeerDied,
+                    _ => LinkError::os("writing", &e),
+                });
+            }
+        }
+    }
+
+    /// Ends the connection now. The first reason stays.
+    pub(super) fn end(&self, error: LinkError) {
+        if self.outgoing.end(error) {
+            self.calls.forget_all();
+            self.tokens.cancel_all();
+            let parked = std::mem::take(&mut *self.parked());
+            // Their answers find nobody.
+            drop(parked);
+            drop(self.at_work());
+            self.work_ended.notify_all();
+            (self.hang_up)();
+        }
+    }
+
+    pub(super) fn over(&self) -> Option<LinkError> {
+        self.outgoing.over()
+    }
+
+    /// Closes all of them in hardly more time than one.
+    pub(super) fn close_all<'a>(
+        connections: impl Iterator<Item = &'a Arc<Self>> + Clone,
+        reason: &LinkError,
+    ) {
+        connections.clone().for_each(|connection| connection.outgoing.close());
+        let until = Instant::now() + CLOSE_TIMEOUT;
+        for connection in connections {
+            connection.outgoing.wait_until_drained_by(until);
+            connection.end(reason.clone());
+        }
+    }
+}
+
+/// What the client says of itself.
+impl Connection {
+    pub(super) fn set_framing(&self, framing: Framing) {
+        let number = match framing {
+            Framing::Lines => LINES,
+            Framing::Headers => HEADERS,
+        };
+        // Relaxed: a client that changes it takes what is on its way as it comes.
+        self.framing.store(number, Ordering::Relaxed);
+    }
+
+    fn framing(&self) -> Option<Framing> {
+        match self.framing.load(Ordering::Relaxed) {
+            LINES => Some(Framing::Lines),
+            HEADERS => Some(Framing::Headers),
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_trace(&self, trace: Trace) {
+        self.trace.store(trace as u8, Ordering::Relaxed);
+    }
+
+    /// Listens to this event, and from the first one on only to those that were asked for.
+    pub(super) fn listen(&self, event: Box<str>) {
+        if check_event_name(&event).is_err() {
+            return;
+        }
+        let mut listens = self.listens.write().unwrap_or_else(PoisonError::into_inner);
+        let names = listens.get_or_insert_default();
+        if names.len() < MAX_SUBSCRIPTIONS {
+            names.insert(event);
+        }
+    }
+
+    /// A client that hears everything has chosen nothing that it could give up.
+    pub(super) fn unlisten(&self, event: &str) {
+        let mut listens = self.listens.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = listens.as_mut() {
+            names.remove(event);
+        }
+    }
+
+    /// Tells the client, if it wants to know, what happened. Dropped if there is no room.
+    pub(super) fn trace(&self, what: impl FnOnce() -> String, details: Option<&[u8]>) {
+        let trace = self.trace.load(Ordering::Relaxed);
+        let Some(framing) = self.framing().filter(|_| trace != Trace::Off as u8) else { return };
+        let details = details.filter(|_| trace == Trace::Verbose as u8);
+        let details =
+            details.map(|json| String::from_utf8_lossy(&json[..json.len().min(TRACED_LEN)]));
+        let text = framing.frame(log_trace(&what(), details.as_deref()));
+        let _ = self.outgoing.push(text, Patience::None);
+    }
+}
+
+/// Calls at work, and their answers.
+impl Connection {
+    fn at_work(&self) -> MutexGuard<'_, AtWork> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Blocks until one more call may be in a handler; false if the connection is over.
+    pub(super) fn wait_for_slot(&self) -> bool {
+        let Limits { max_calls_in_flight, max_queued_len, .. } = self.limits;
+        let full = |at_work: &mut AtWork| {
+            (at_work.calls >= max_calls_in_flight || at_work.bytes >= max_queued_len)
+                && self.over().is_none()
+        };
+        let waited = self.work_ended.wait_while(self.at_work(), full);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.over().is_none()
+    }
+
+    fn parked(&self) -> MutexGuard<'_, Vec<Task>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a command on a worker thread. Not while its client has too much to read already: the
+    /// threads are everyone's, and what it answers would only wait.
+    pub(super) fn run_later(self: &Arc<Self>, task: Task) {
+        let connection = Arc::clone(self);
+        blocking::unblock(move || {
+            let mut parked = connection.parked();
+            if connection.outgoing.is_within_limit() {
+                drop(parked);
+                task();
+            } else {
+                parked.push(task);
+            }
+        })
+        .detach();
+    }
+
+    /// Starts what was parked if the client has read enough.
+    fn unpark(&self) {
+        let mut parked = self.parked();
+        if parked.is_empty() || !self.outgoing.is_within_limit() {
+            return;
+        }
+        let tasks = std::mem::take(&mut *parked);
+        drop(parked);
+        if let Some(connection) = self.me.upgrade() {
+            tasks.into_iter().for_each(|task| connection.run_later(task));
+        }
+    }
+
+    /// Counts one call whose message has `len` bytes.
+    pub(super) fn running(self: &Arc<Self>, number: u64, len: usize) -> Running {
+        let mut at_work = self.at_work();
+        at_work.calls += 1;
+        at_work.bytes += len;
+        drop(at_work);
+        let token = self.tokens.begin(number);
+        // `end` says that it is over before it looks at the tokens.
+        if self.over().is_some() {
+            token.cancel();
+        }
+        Running { connection: Arc::clone(self), number, len, token }
+    }
+
+    /// Tells a command that nobody waits for it.
+    pub(super) fn cancel(&self, number: u64) {
+        self.tokens.cancel(number);
+    }
+
+    /// Gives a request its answer. Neither blocks nor fails.
+    pub(super) fn respond(&self, id: &str, way: &Way, answer: Vec<u8>) {
+        self.trace(|| format!("Sending the answer to {id}."), Some(&answer));
+        let (framing, answer) = match way {
+            Way::Alone(framing) => (*framing, answer),
+            Way::Batch(batch) => match batch.add(id, &answer) {
+                Some(answers) => (batch.framing(), answers),
+                None => return,
+            },
+        };
+        // Once it is over nobody is left to be told.
+        let _ = self.outgoing.push_answer(framing.frame(answer), || self.watch());
+    }
+
+    /// Sees on a thread of its own whether the client goes on reading: an answer cannot be dropped,
+    /// so a client that takes none ends its connection.
+    fn watch(&self) {
+        let Some(connection) = self.me.upgrade() else { return };
+        let watching = std::thread::Builder::new().name("tramline-stall".into()).spawn(move || {
+            if let Err(SendError::Full) = connection.outgoing.watch() {
+                connection.close_stalled();
+            }
+        });
+        if watching.is_err() {
+            // Nobody would ever notice.
+            self.close_stalled();
+        }
+    }
+
+    /// A command's result or error.
+    fn answer(&self, head: &Head<'_>, fill: Fill<'_>) -> Result<(), SendError> {
+        match self.calls.is_wanted(head.id) {
+            Some(true) => {}
+            Some(false) => {
+                self.calls.take(head.id);
+                return Ok(());
+            }
+            // Cancelled meanwhile.
+            None => return Ok(()),
+        }
+        let body = self.encode(fill)?;
+        let json = body_to_json(head.body, &body);
+        self.check_len(json.len())?;
+        let taken = self.calls.take(head.id);
+        if let Some(Waiting::Request { id, way }) = taken.as_ref().map(|taken| &taken.waiting) {
+            let answer = match head.kind {
+                Kind::Error => error_object(head.name, &json).response(id),
+                _ => result_response(id, &json),
+            };
+            self.respond(id, way, answer);
+        }
+        Ok(())
+    }
+
+    fn encode(&self, fill: Fill<'_>) -> Result<Vec<u8>, SendError> {
+        let mut writer = FrameWriter::new(&mut [], self.limits.max_message_len);
+        let filled = fill(&mut writer);
+        if let Some(len) = writer.overflow() {
+            return Err(SendError::TooLarge { len, max: self.limits.max_message_len });
+        }
+        filled?;
+        Ok(match writer.finish() {
+            Written::InPlace { .. } => Vec::new(),
+            Written::Spilled { bytes } => bytes,
+        })
+    }
+
+    fn check_len(&self, len: usize) -> Result<(), SendError> {
+        let max = self.limits.max_message_len;
+        if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(()) }
+    }
+}
+
+/// What an error message says: the command's own value, or our words.
+fn error_object(code: &str, json: &[u8]) -> ErrorObject {
+    let error = ErrorObject::new(code);
+    if code == codes::COMMAND_FAILED {
+        return error.value(json);
+    }
+    match serde_json::from_slice::<String>(json) {
+        Ok(words) => error.text(&words),
+        Err(_) => error,
+    }
+}
+
+impl Port for Connection {
+    fn send(
+        &self,
+        head: &Head<'_>,
+        _body_len: usize,
+        fill: Fill<'_>,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        if let Some(error) = self.over() {
+            return Err(error.into());
+        }
+        let message = match head.kind {
+            Kind::Response | Kind::Error => return self.answer(head, fill),
+            Kind::Event | Kind::Channel => self.encode(fill)?,
+            // Hello and subscriptions have no counterpart; a channel ends with its call.
+            _ => return Ok(()),
+        };
+        // A client that has said nothing yet hears nothing.
+        let Some(framing) = self.framing() else { return Ok(()) };
+        let json = body_to_json(head.body, &message);
+        self.check_len(json.len())?;
+        let text = match head.kind {
+            Kind::Channel => progress(&head.id.to_string(), &json),
+            _ => notification(head.name, &json),
+        };
+        self.outgoing.push(framing.frame(text), patience)
+    }
+
+    fn send_later(&self, message: Later) {
+        // Answers find their own way to wait (`respond`), so nothing is left for this one.
+        let Later { kind, body_kind, id, name, body } = message;
+        let head = Head::new(kind, body_kind, id, name);
+        let _ = send_body(self, &head, &body, Patience::None);
+    }
+
+    fn peer_listens(&self, event: &str) -> bool {
+        self.framing().is_some()
+            && self.service.router.capabilities().may_use_event(event)
+            && (self.listens.read().unwrap_or_else(PoisonError::into_inner).as_ref())
+                .is_none_or(|names| names.contains(event))
+    }
+
+    fn close(&self, reason: LinkError) {
+        if let Some(connection) = self.me.upgrade() {
+            Self::close_all([&connection].into_iter(), &reason);
+        }
+    }
+
+    fn close_stalled(&self) {
+        self.end(LinkError::Stalled { stalled_ms: self.limits.send_timeout_ms });
+    }
+}
+
+/// Counts one call in a handler.
+pub(super) struct Running {
+    connection: Arc<Connection>,
+    number: u64,
+    len: usize,
+    token: CancelToken,
+}
+
+impl Running {
+    /// The call's token.
+    pub(super) fn token(&self) -> CancelToken {
+        self.token.clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.connection.tokens.end(self.number, &self.token);
+        let mut at_work = self.connection.at_work();
+        at_work.calls -= 1;
+        at_work.bytes -= self.len;
+        drop(at_work);
+        self.connection.work_ended.notify_all();
+    }
+}

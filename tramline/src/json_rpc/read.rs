@@ -1,0 +1,299 @@
+//! The thread that reads what one client sends, and starts what it asks for.
+
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tramline_compat_json::jsonrpc::{
+    Control, Deframer, ErrorObject, Framing, Id, Incoming, Message, Received, codes,
+    params_to_payload,
+};
+use tramline_core::codec::AnyCodec;
+use tramline_core::command::{Call, Handler, OwnedCall};
+use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::error::codes as core_codes;
+use tramline_core::events::{Event, LastEvent};
+use tramline_core::frame::Kept;
+use tramline_core::limits::{MAX_NAME_LEN, check_event_name};
+use tramline_core::peer::{Peer, Port};
+use tramline_core::router;
+use tramline_core::{LinkError, SendError};
+
+use super::calls::{Batch, Waiting, Way};
+use super::connection::{Connection, Running};
+
+/// Bytes that are read at a time. A choice: as much as a pipe of Linux holds.
+const READ_LEN: usize = 64 << 10;
+
+/// Blocks until the client is gone, or this side has hung up.
+pub(super) type Gone = Box<dyn FnOnce() + Send>;
+
+/// Reads one client's messages.
+pub(super) struct Reader<'a> {
+    pub(super) connection: &'a Arc<Connection>,
+    pub(super) peer: &'a Peer,
+    pub(super) last_event: LastEvent,
+}
+
+/// A request or a notification of a command.
+struct Called<'m> {
+    method: &'m str,
+    params: Option<&'m str>,
+}
+
+impl Called<'_> {
+    fn body(&self) -> (BodyKind, &[u8]) {
+        match self.params {
+            Some(params) => (BodyKind::Structured, params.as_bytes()),
+            None => (BodyKind::Empty, &[]),
+        }
+    }
+
+    /// The request as other peers send it, to keep.
+    fn to_frame(&self, head: &Head<'_>) -> Kept {
+        let (_, body) = self.body();
+        [&head.to_bytes()[..], head.name.as_bytes(), body].concat().into()
+    }
+}
+
+impl Reader<'_> {
+    /// Reads until the connection is over, and sees to it that it is. `gone` blocks until the client
+    /// reads no more either.
+    pub(super) fn run(&mut self, reader: impl Read, gone: Option<Gone>) {
+        let connection = self.connection;
+        match self.read_all(reader) {
+            Ok(()) => {
+                // The client says no more, but may still read.
+                if let Some(gone) = gone.filter(|_| connection.calls.any_runs()) {
+                    end_when(gone, connection);
+                }
+                connection.calls.wait_until_none(|| connection.over().is_some());
+                connection.outgoing.close();
+                if connection.outgoing.wait_until_drained() {
+                    connection.end(LinkError::Closed);
+                } else {
+                    connection.close_stalled();
+                }
+            }
+            Err(LinkError::Fault(fault)) => {
+                let last_word = ErrorObject::new(fault.code()).text(&fault.to_string());
+                self.refuse(Framing::Headers, Id::NULL, &last_word);
+                connection.close(fault.into());
+            }
+            Err(error) => connection.end(error),
+        }
+    }
+
+    fn read_all(&mut self, mut reader: impl Read) -> Result<(), LinkError> {
+        let mut deframer = Deframer::new(self.connection.limits.max_message_len);
+        let mut chunk = vec![0; READ_LEN];
+        loop {
+            let len = match reader.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(len) => len,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == ErrorKind::ConnectionReset => {
+                    return Err(LinkError::PeerDied);
+                }
+                Err(e) => return Err(LinkError::os("reading", &e)),
+            };
+            let mut input = &chunk[..len];
+            while let Some(received) = deframer.feed(&mut input)? {
+                self.receive(received)?;
+            }
+        }
+        match deframer.finish()? {
+            Some(received) => self.receive(received),
+            None => Ok(()),
+        }
+    }
+
+    fn receive(&mut self, received: Received) -> Result<(), LinkError> {
+        match self.connection.outgoing.wait_for_reader() {
+            Ok(()) => {}
+            Err(SendError::Link(error)) => return Err(error),
+            Err(_) => {
+                let stalled_ms = self.connection.limits.send_timeout_ms;
+                return Err(LinkError::Stalled { stalled_ms });
+            }
+        }
+        match received {
+            Received::Message { framing, text } => self.handle(framing, &text),
+            Received::TooLarge { framing, len } => {
+                self.connection.set_framing(framing);
+                let max = self.connection.limits.max_message_len;
+                let words = format!("message is {len} bytes, the limit is {max}");
+                let error = ErrorObject::new(codes::TOO_LARGE).text(&words);
+                self.refuse(framing, Id::NULL, &error);
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, framing: Framing, id: Id<'_>, error: &ErrorObject) {
+        let answer = error.response(id.json());
+        let way = Way::Alone(framing);
+        self.connection.respond(id.json(), &way, answer);
+    }
+
+    fn handle(&mut self, framing: Framing, text: &[u8]) {
+        self.connection.set_framing(framing);
+        match Incoming::parse(text) {
+            Incoming::One(message) => self.handle_one(message, &Way::Alone(framing)),
+            Incoming::Batch(messages) => {
+                let open = messages.iter().filter(|message| message.wants_answer()).count();
+                let Connection { limits, batched_len, .. } = &**self.connection;
+                let way = Way::Batch(Batch::new(framing, open, limits, batched_len));
+                for message in messages {
+                    self.handle_one(message, &way);
+                }
+            }
+            Incoming::Refused(error) => self.refuse(framing, Id::NULL, &error),
+        }
+    }
+
+    fn handle_one(&mut self, message: Message<'_>, way: &Way) {
+        let connection = self.connection;
+        match message {
+            Message::Request { id, method, .. } if Control::is_method(&method) => {
+                let words = format!("{} is no request", shown(&method));
+                let error = ErrorObject::new(core_codes::UNKNOWN_COMMAND).text(&words);
+                let answer = error.response(id.json());
+                connection.respond(id.json(), way, answer);
+            }
+            Message::Request { id, method, params } => {
+                connection.trace(
+                    || format!("Received request {} as {}.", shown(&method), id.json()),
+                    params.map(str::as_bytes),
+                );
+                if connection.wait_for_slot() {
+                    let waiting = Waiting::Request { id: id.json().into(), way: way.clone() };
+                    self.start(&Called { method: &method, params }, waiting);
+                }
+            }
+            Message::Notification { method, params } if Control::is_method(&method) => {
+                self.control(Control::read(&method, params));
+            }
+            Message::Notification { method, params } => {
+                let details = params.map(str::as_bytes);
+                connection.trace(|| format!("Received {}.", shown(&method)), details);
+                if connection.service.router.route(&method).is_err() {
+                    self.event(&method, params);
+                } else if connection.wait_for_slot() {
+                    self.start(&Called { method: &method, params }, Waiting::Notification);
+                }
+            }
+            // This side asks its clients nothing.
+            Message::Response => self.ignore(),
+            Message::Invalid { id, why } => {
+                let answer = ErrorObject::new(codes::INVALID_REQUEST).text(why).response(id.json());
+                connection.respond(id.json(), way, answer);
+            }
+        }
+    }
+
+    fn ignore(&self) {
+        self.connection.counts.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn control(&self, control: Control<'_>) {
+        let connection = self.connection;
+        match control {
+            Control::Cancel(id) => {
+                for taken in connection.calls.take_by_id(id.json()) {
+                    connection.counts.cancels.fetch_add(1, Ordering::Relaxed);
+                    connection.cancel(taken.number);
+                    if let Waiting::Request { id, way } = &taken.waiting {
+                        let answer = ErrorObject::new(codes::CANCELLED).response(id);
+                        connection.respond(id, way, answer);
+                    }
+                }
+            }
+            Control::SetTrace(trace) => connection.set_trace(trace),
+            Control::Listen(event) => connection.listen(event),
+            Control::Unlisten(event) => connection.unlisten(&event),
+            // No command takes a channel in this version, so no token means anything.
+            _ => self.ignore(),
+        }
+    }
+
+    fn event(&mut self, name: &str, params: Option<&str>) {
+        let service = &self.connection.service;
+        let known = check_event_name(name).is_ok();
+        if !known || !service.router.capabilities().may_use_event(name) {
+            self.ignore();
+            return;
+        }
+        let (kind, payload) = match params {
+            Some(params) => (BodyKind::Structured, params_to_payload(params).as_bytes()),
+            None => (BodyKind::Empty, &[][..]),
+        };
+        let event = Event::new(name, kind, payload, AnyCodec::JSON, self.peer);
+        service.listeners.deliver(event, &mut self.last_event);
+    }
+
+    /// Starts a command the way it wants to be run, as for every other peer.
+    fn start(&self, called: &Called<'_>, waiting: Waiting) {
+        let Self { connection, peer, .. } = self;
+        let id_len = if let Waiting::Request { id, .. } = &waiting { id.len() } else { 0 };
+        let (router, states) = (&connection.service.router, connection.service.router.states());
+        let number = connection.calls.add(waiting);
+        let (body_kind, body) = called.body();
+        let call = Call::new(number, called.method, body_kind, body, peer, states);
+        let handler = match router.route(called.method) {
+            Ok(handler) => handler,
+            Err(rejection) if called.method.len() > MAX_NAME_LEN => {
+                let len = called.method.len();
+                let words = format!("the method is {len} bytes, the limit is {MAX_NAME_LEN}");
+                call.refuse(rejection.code(), &words);
+                return;
+            }
+            Err(rejection) => {
+                call.reject(&rejection);
+                return;
+            }
+        };
+        let head = Head::new(Kind::Request, body_kind, number, called.method);
+        let own = |running: &Running| {
+            OwnedCall::new(called.to_frame(&head), (*peer).clone(), Arc::clone(states))
+                .cancelled_by(running.token())
+        };
+        match handler {
+            Handler::Inline(run) => router::run(run, &call),
+            Handler::Blocking(run) => {
+                let running = connection.running(number, body.len() + id_len);
+                let mut call = own(&running);
+                connection.run_later(Box::new(move || {
+                    router::run(run, &call.view());
+                    call.answered();
+                    drop(running);
+                }));
+            }
+            Handler::Async(start) => {
+                let running = connection.running(number, body.len() + id_len);
+                let future = start(own(&running));
+                connection.service.executor.spawn(Box::pin(async move {
+                    future.await;
+                    drop(running);
+                }));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Ends a connection whose client neither sends nor reads any more, although calls of it run.
+fn end_when(gone: Gone, connection: &Arc<Connection>) {
+    let connection = Arc::clone(connection);
+    // Without a thread the calls are waited for. It ends with the connection, if not before.
+    let _ = std::thread::Builder::new().name("tramline-gone".into()).spawn(move || {
+        gone();
+        connection.end(LinkError::PeerDied);
+    });
+}
+
+/// A name as words for people, who need no more of it.
+fn shown(method: &str) -> &str {
+    let end = method.char_indices().nth(64).map_or(method.len(), |(at, _)| at);
+    &method[..end]
+}
