@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
+use tramline::compat_json::TranscodeError;
 use tramline::{ConnectError, InvokeError, LinkError};
 
 use crate::folder::Refusal;
@@ -35,6 +36,12 @@ pub(crate) enum Failure {
     OtherEcho { call: u64 },
     #[error("{emitted} events were emitted, {in_order} arrived in order")]
     LostEvents { emitted: u64, in_order: u64 },
+    #[error(transparent)]
+    BadInput(TranscodeError),
+    #[error("cannot read the input")]
+    Input(#[source] io::Error),
+    #[error("cannot keep a large value in a temporary file")]
+    Spool(#[source] io::Error),
     #[error("the results differ, see the table")]
     NotIdentical,
     #[error("the folder changes while it is read; try a quieter one")]

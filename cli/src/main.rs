@@ -11,6 +11,7 @@ mod inspect;
 mod measure;
 mod report;
 mod serve_json;
+mod transcode;
 mod worker;
 
 use std::io;
@@ -63,6 +64,16 @@ enum Task {
     /// One message a line, or Content-Length headers as language servers use them: the answer is
     /// framed like its question. Exit code 0 when standard input ends.
     ServeJson(serve_json::Args),
+    /// Turns MessagePack into JSON text or back, standard input to standard output.
+    ///
+    /// Any number of values in a row. JSON comes out as one value a line, and goes in with any white
+    /// space. What breaks a rule (a key that comes twice, NaN, an extension type, an integer beyond 64
+    /// bits, ..) ends it: exit code 2, one line on standard error with the byte at which it is, and
+    /// nothing on standard output behind the last good value. To promise that, JSON is held back
+    /// until its value is complete, above 8 MiB in an unnamed temporary file. Memory stays constant
+    /// however large a value is; only towards MessagePack, which begins with lengths, it takes what
+    /// the encoded value takes.
+    Transcode(transcode::Args),
     /// The second process of the demo.
     #[command(hide = true)]
     Worker {
@@ -82,6 +93,11 @@ fn main() -> ExitCode {
     {
         return usage(&e);
     }
+    if let Task::Transcode(args) = &arguments.task
+        && let Err(e) = args.check()
+    {
+        return usage(&e);
+    }
     let ended = match arguments.task {
         Task::Demo { path } => demo::run(&path, &mut io::stdout().lock()),
         #[cfg(target_os = "linux")]
@@ -90,6 +106,7 @@ fn main() -> ExitCode {
         Task::BenchPeer(args) => bench::serve(&args),
         Task::Inspect { pid, json } => inspect::run(pid, json, &mut io::stdout().lock()),
         Task::ServeJson(args) => serve_json::run(&args),
+        Task::Transcode(args) => transcode::run(&args, io::stdin().lock(), io::stdout().lock()),
         Task::Worker { path } => worker::run(&path),
     };
     match ended {
@@ -98,7 +115,10 @@ fn main() -> ExitCode {
         Err(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             complain(&failure.line());
-            ExitCode::FAILURE
+            match failure {
+                Failure::BadInput(_) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

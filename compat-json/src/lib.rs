@@ -1,11 +1,13 @@
 //! Every command's arguments and results as JSON, whatever codec is on the wire.
 //!
-//! [`to_json`] and [`from_json`] turn an encoded value into JSON text and back, streaming, without a
-//! tree in between. [`message_to_json`] shows a whole message. [`round_trip`] checks that a value
-//! survives both ways. [`jsonrpc`] is the text of JSON-RPC 2.0.
+//! [`to_json`] and [`from_json`] turn an encoded value into JSON text and back, without a tree in
+//! between; [`Transcoder`] does the same for values in a row, from a reader to a writer, at any size.
+//! [`message_to_json`] shows a whole message. [`round_trip`] checks that a value survives both ways.
+//! [`base64`](mod@base64) is for bytes that should be text. [`jsonrpc`] is the text of JSON-RPC 2.0.
 
 #![forbid(unsafe_code)]
 
+pub mod base64;
 pub mod jsonrpc;
 mod message;
 mod round_trip;
@@ -13,4 +15,7 @@ mod transcode;
 
 pub use message::message_to_json;
 pub use round_trip::{RoundTripError, round_trip};
-pub use transcode::{from_json, to_json};
+pub use transcode::{
+    Integers, JsonForm, TranscodeError, TranscodeFault, Transcoder, from_json, to_json,
+    to_json_pretty, to_json_with,
+};

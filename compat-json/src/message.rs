@@ -4,7 +4,7 @@ use serde::Serialize;
 use tramline_core::envelope::{BodyKind, Envelope, Kind};
 use tramline_core::{AnyCodec, DecodeError};
 
-use crate::transcode::to_json;
+use crate::transcode::{JsonForm, append_json};
 
 #[derive(Serialize)]
 struct View<'a> {
@@ -55,17 +55,17 @@ pub fn message_to_json(codec: AnyCodec, frame: &[u8]) -> Result<String, DecodeEr
         name: head.name,
         raw_len: (head.body == BodyKind::Raw).then_some(message.body.len()),
     };
-    let mut text = serde_json::to_string(&view).map_err(|e| DecodeError::new("json", e))?;
+    let mut text = serde_json::to_vec(&view).map_err(|e| DecodeError::new("json", e))?;
     if head.body == BodyKind::Structured {
         // Hello and goodbye are JSON whatever the connection's codec is.
         let hello = matches!(head.kind, Kind::Hello | Kind::Goodbye);
         let codec = if hello { AnyCodec::JSON } else { codec };
         text.pop();
-        text.push_str(",\"body\":");
-        text.push_str(&to_json(codec, message.body)?);
-        text.push('}');
+        text.extend_from_slice(b",\"body\":");
+        append_json(codec, message.body, JsonForm::default(), &mut text)?;
+        text.push(b'}');
     }
-    Ok(text)
+    String::from_utf8(text).map_err(|e| DecodeError::new("json", e))
 }
 
 fn kind_name(kind: Kind) -> &'static str {

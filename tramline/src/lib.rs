@@ -26,6 +26,8 @@ pub use bytes::Bytes;
 pub use serde_json::json;
 #[doc(inline)]
 pub use tramline_compat_json as compat_json;
+#[doc(inline)]
+pub use tramline_compat_json::base64;
 pub use tramline_core::answer::{Answer, FromAnswer};
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
 pub use tramline_core::command::{
