@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use tramline_compat_json::jsonrpc::{
@@ -14,11 +14,12 @@ use tramline_core::error::codes;
 use tramline_core::frame::Written;
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
 use tramline_core::peer::{Fill, Later, Patience, Port, send_body};
-use tramline_core::{CancelToken, FrameWriter, Limits, LinkError, SendError};
+use tramline_core::{FrameWriter, Limits, LinkError, SendError};
 
+use super::at_work::AtWork;
 use super::calls::{Calls, Waiting, Way};
 use super::outgoing::Outgoing;
-use crate::link::{Service, Tokens};
+use crate::link::Service;
 
 /// How long an ordinary close may wait for what is on its way out. A choice: the same as for other
 /// peers' goodbye.
@@ -26,9 +27,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Bytes of params and results that a verbose trace shows. A choice: a page on a screen.
 const TRACED_LEN: usize = 1024;
-
-/// A command that blocks.
-pub(super) type Task = Box<dyn FnOnce() + Send>;
 
 /// Ends the transport below, from any thread.
 pub(super) type HangUp = Box<dyn Fn() + Send + Sync>;
@@ -44,12 +42,11 @@ pub(super) struct Counts {
 }
 
 pub(crate) struct Connection {
-    me: Weak<Connection>,
+    pub(super) me: Weak<Connection>,
     pub(super) service: Arc<Service>,
     pub(super) limits: Limits,
     pub(super) outgoing: Outgoing,
     pub(super) calls: Calls,
-    tokens: Tokens,
     /// Bytes of answers that wait for the rest of their batch.
     pub(super) batched_len: Arc<AtomicUsize>,
     hang_up: HangUp,
@@ -58,10 +55,7 @@ pub(crate) struct Connection {
     trace: AtomicU8,
     /// The events the client chose; `None` for all it may hear.
     listens: RwLock<Option<HashSet<Box<str>>>>,
-    /// Commands that are not started before the client has read more.
-    parked: Mutex<Vec<Task>>,
-    at_work: Mutex<AtWork>,
-    work_ended: Condvar,
+    pub(super) at_work: AtWork,
     pub(super) counts: Counts,
 }
 
@@ -69,13 +63,6 @@ pub(crate) struct Connection {
 const NOTHING_YET: u8 = 0;
 const LINES: u8 = 1;
 const HEADERS: u8 = 2;
-
-/// Calls in handlers, and the bytes of their messages.
-#[derive(Debug, Default)]
-struct AtWork {
-    calls: usize,
-    bytes: usize,
-}
 
 impl Connection {
     pub(super) fn new(service: Arc<Service>, limits: Limits, hang_up: HangUp) -> Arc<Self> {
@@ -85,15 +72,12 @@ impl Connection {
             limits,
             outgoing: Outgoing::new(&limits),
             calls: Calls::default(),
-            tokens: Tokens::default(),
             batched_len: Arc::default(),
             hang_up,
             framing: AtomicU8::new(NOTHING_YET),
             trace: AtomicU8::new(Trace::Off as u8),
             listens: RwLock::new(None),
-            parked: Mutex::default(),
-            at_work: Mutex::default(),
-            work_ended: Condvar::new(),
+            at_work: AtWork::default(),
             counts: Counts::default(),
         })
     }
@@ -124,12 +108,7 @@ impl Connection {
     pub(super) fn end(&self, error: LinkError) {
         if self.outgoing.end(error) {
             self.calls.forget_all();
-            self.tokens.cancel_all();
-            let parked = std::mem::take(&mut *self.parked());
-            // Their answers find nobody.
-            drop(parked);
-            drop(self.at_work());
-            self.work_ended.notify_all();
+            self.at_work.connection_is_over();
             (self.hang_up)();
         }
     }
@@ -207,76 +186,8 @@ impl Connection {
     }
 }
 
-/// Calls at work, and their answers.
+/// Answers.
 impl Connection {
-    fn at_work(&self) -> MutexGuard<'_, AtWork> {
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Blocks until one more call may be in a handler; false if the connection is over.
-    pub(super) fn wait_for_slot(&self) -> bool {
-        let Limits { max_calls_in_flight, max_queued_len, .. } = self.limits;
-        let full = |at_work: &mut AtWork| {
-            (at_work.calls >= max_calls_in_flight || at_work.bytes >= max_queued_len)
-                && self.over().is_none()
-        };
-        let waited = self.work_ended.wait_while(self.at_work(), full);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-        self.over().is_none()
-    }
-
-    fn parked(&self) -> MutexGuard<'_, Vec<Task>> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs a command on a worker thread. Not while its client has too much to read already: the
-    /// threads are everyone's, and what it answers would only wait.
-    pub(super) fn run_later(self: &Arc<Self>, task: Task) {
-        let connection = Arc::clone(self);
-        blocking::unblock(move || {
-            let mut parked = connection.parked();
-            if connection.outgoing.is_within_limit() {
-                drop(parked);
-                task();
-            } else {
-                parked.push(task);
-            }
-        })
-        .detach();
-    }
-
-    /// Starts what was parked if the client has read enough.
-    fn unpark(&self) {
-        let mut parked = self.parked();
-        if parked.is_empty() || !self.outgoing.is_within_limit() {
-            return;
-        }
-        let tasks = std::mem::take(&mut *parked);
-        drop(parked);
-        if let Some(connection) = self.me.upgrade() {
-            tasks.into_iter().for_each(|task| connection.run_later(task));
-        }
-    }
-
-    /// Counts one call whose message has `len` bytes.
-    pub(super) fn running(self: &Arc<Self>, number: u64, len: usize) -> Running {
-        let mut at_work = self.at_work();
-        at_work.calls += 1;
-        at_work.bytes += len;
-        drop(at_work);
-        let token = self.tokens.begin(number);
-        // `end` says that it is over before it looks at the tokens.
-        if self.over().is_some() {
-            token.cancel();
-        }
-        Running { connection: Arc::clone(self), number, len, token }
-    }
-
-    /// Tells a command that nobody waits for it.
-    pub(super) fn cancel(&self, number: u64) {
-        self.tokens.cancel(number);
-    }
-
     /// Gives a request its answer. Neither blocks nor fails.
     pub(super) fn respond(&self, id: &str, way: &Way, answer: Vec<u8>) {
         self.trace(|| format!("Sending the answer to {id}."), Some(&answer));
@@ -412,31 +323,5 @@ impl Port for Connection {
 
     fn close_stalled(&self) {
         self.end(LinkError::Stalled { stalled_ms: self.limits.send_timeout_ms });
-    }
-}
-
-/// Counts one call in a handler.
-pub(super) struct Running {
-    connection: Arc<Connection>,
-    number: u64,
-    len: usize,
-    token: CancelToken,
-}
-
-impl Running {
-    /// The call's token.
-    pub(super) fn token(&self) -> CancelToken {
-        self.token.clone()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.connection.tokens.end(self.number, &self.token);
-        let mut at_work = self.connection.at_work();
-        at_work.calls -= 1;
-        at_work.bytes -= self.len;
-        drop(at_work);
-        self.connection.work_ended.notify_all();
     }
 }

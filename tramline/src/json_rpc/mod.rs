@@ -4,6 +4,7 @@
 //! values and listeners are the server's own. Two threads serve it: one reads ([`read`]) and starts
 //! commands, one writes ([`outgoing`]). What a message is, is `tramline_compat_json::jsonrpc`'s part.
 
+mod at_work;
 mod calls;
 mod connection;
 mod outgoing;

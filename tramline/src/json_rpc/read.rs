@@ -19,8 +19,9 @@ use tramline_core::peer::{Peer, Port};
 use tramline_core::router;
 use tramline_core::{LinkError, SendError};
 
+use super::at_work::Running;
 use super::calls::{Batch, Waiting, Way};
-use super::connection::{Connection, Running};
+use super::connection::Connection;
 
 /// Bytes that are read at a time. A choice: as much as a pipe of Linux holds.
 const READ_LEN: usize = 64 << 10;
