@@ -251,7 +251,9 @@ struct AtWork {
 
 impl AtWork {
     fn start(what: &str) -> Self {
-        let bench = tramline()
+        // Tests that were started in the background have inherited that SIGINT is ignored.
+        let bench = Command::new("env")
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_tramline")])
             .args(["bench", what, "--seconds", "600", "--json"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

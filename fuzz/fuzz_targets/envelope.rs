@@ -12,7 +12,11 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = Goodbye::read(&message);
         let mut again = message.head.to_bytes().to_vec();
         again.extend_from_slice(message.head.name.as_bytes());
+        again.extend_from_slice(message.head.extension.bytes());
         again.extend_from_slice(message.body);
+        again.extend_from_slice(message.attachments);
+        // What is read of it is bounded by it.
+        assert!(message.head.extension.fields().count() <= bytes.len());
         assert_eq!(again, bytes);
     }
 });
