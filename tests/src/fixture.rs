@@ -1,5 +1,6 @@
 //! One server and its clients, for each transport and codec.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tramline::{AnyCodec, Client, Connect, Limits, Running, Server};
@@ -96,7 +97,7 @@ impl Setup {
         let connect = Client::connect(&endpoint).codec(self.codec).limits(client);
         let client = connect.label("first").wait().expect("it serves");
         assert_eq!(client.server().transport(), self.transport.scheme());
-        Fixture { client, side, endpoint, codec: self.codec }
+        Fixture { client, side, endpoint, codec: self.codec, keeper: OnceLock::new() }
     }
 }
 
@@ -142,6 +143,7 @@ pub struct Fixture {
     side: Side,
     endpoint: String,
     codec: AnyCodec,
+    keeper: OnceLock<Client>,
 }
 
 impl Fixture {
@@ -179,18 +181,26 @@ impl Fixture {
         }
     }
 
+    /// The client that minds the gates. It stays connected: on shared threads it then stays on
+    /// another one than the first client, whose listener may hold its thread up.
+    fn keeper(&self) -> &Client {
+        self.keeper.get_or_init(|| self.connect().label("keeper").wait().expect("it serves"))
+    }
+
     /// Opens a gate at the server through a client of its own.
     pub fn open_gate(&self, gate: &str) {
-        let client = self.second();
         let args = tramline::json!({ "gate": gate });
-        client.invoke::<(), _>("open", args).timeout(PATIENCE).wait().expect("opened");
+        self.keeper().invoke::<(), _>("open", args).timeout(PATIENCE).wait().expect("opened");
     }
 
     /// Waits until `count` have entered a gate, through a client of its own.
     pub fn wait_entered(&self, gate: &str, count: u64) {
-        let client = self.second();
         let args = tramline::json!({ "gate": gate, "count": count });
-        client.invoke::<(), _>("wait_entered", args).timeout(PATIENCE).wait().expect("entered");
+        self.keeper()
+            .invoke::<(), _>("wait_entered", args)
+            .timeout(PATIENCE)
+            .wait()
+            .expect("entered");
     }
 }
 
