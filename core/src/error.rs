@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::codec::AnyCodec;
-use crate::envelope::BodyKind;
+use crate::envelope::{BodyKind, Kind};
 
 /// The fixed codes that travel in an `ERROR` message.
 pub mod codes {
@@ -275,10 +275,15 @@ impl SendError {
 
 /// A value that its codec cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("value cannot be encoded as {codec}: {cause}")]
+#[error("{} cannot be encoded as {codec}: {}{cause}", self.what(), Place(None, path))]
+#[non_exhaustive]
 pub struct EncodeError {
     /// The codec's name.
     pub codec: &'static str,
+    /// What it was part of, as ``arguments of command `add` ``; empty if it was no message.
+    pub message: Box<str>,
+    /// Which part of the value: `.rows[3].price`. Empty for all of it, or if the codec does not say.
+    pub path: Box<str>,
     /// The codec's own words.
     pub cause: Box<str>,
 }
@@ -287,7 +292,29 @@ impl EncodeError {
     /// Wraps a codec's refusal.
     #[must_use]
     pub fn new(codec: &'static str, cause: impl fmt::Display) -> Self {
-        Self { codec, cause: cause.to_string().into() }
+        Self::within(codec, cause.to_string().into(), Box::default())
+    }
+
+    /// A codec's refusal of a part.
+    pub(crate) fn within(codec: &'static str, cause: Box<str>, path: Box<str>) -> Self {
+        Self { codec, message: Box::default(), path, cause }
+    }
+
+    /// The same, as part of a message: a caller learns which of its calls it was.
+    #[cold]
+    #[must_use]
+    pub fn in_message(mut self, kind: Kind, name: &str) -> Self {
+        match kind {
+            Kind::Request => self.message = format!("arguments of command `{name}`").into(),
+            Kind::Event => self.message = format!("payload of event `{name}`").into(),
+            // The name of these is no name of the user's.
+            _ => {}
+        }
+        self
+    }
+
+    fn what(&self) -> &str {
+        if self.message.is_empty() { "value" } else { &self.message }
     }
 
     /// The fixed code of this error.
@@ -299,10 +326,16 @@ impl EncodeError {
 
 /// Bytes that do not hold what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("value cannot be decoded as {codec}: {cause}")]
+#[error("value cannot be decoded as {codec}: {}", self.detail())]
+#[non_exhaustive]
 pub struct DecodeError {
     /// The codec's name, or `raw` where a structured body was expected.
     pub codec: &'static str,
+    /// Where in the input, in bytes from its beginning, if the codec says so: where the value begins
+    /// that is not what was expected, or the first byte that cannot stand where it stands.
+    pub at: Option<usize>,
+    /// Which part of the value: `.rows[3].price`. Empty for all of it, or if the codec does not say.
+    pub path: Box<str>,
     /// The codec's own words.
     pub cause: Box<str>,
 }
@@ -311,13 +344,32 @@ impl DecodeError {
     /// Wraps a codec's refusal.
     #[must_use]
     pub fn new(codec: &'static str, cause: impl fmt::Display) -> Self {
-        Self { codec, cause: cause.to_string().into() }
+        Self { codec, at: None, path: Box::default(), cause: cause.to_string().into() }
+    }
+
+    /// Path, offset and cause.
+    pub(crate) fn detail(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| write!(f, "{}{}", Place(self.at, &self.path), self.cause))
     }
 
     /// The fixed code of this error.
     #[must_use]
     pub fn code(&self) -> &'static str {
         "decode-failed"
+    }
+}
+
+/// In front of a cause: where it lies, as far as that is known.
+struct Place<'a>(Option<usize>, &'a str);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self(None, "") => Ok(()),
+            Self(None, path) => write!(f, "`{path}`: "),
+            Self(Some(at), "") => write!(f, "at byte {at}: "),
+            Self(Some(at), path) => write!(f, "`{path}` at byte {at}: "),
+        }
     }
 }
 

@@ -261,6 +261,28 @@ impl<'a> FrameWriter<'a> {
         Self { room, spill, beyond, len, gone, max_len, overflow, outgrown: false }
     }
 
+    /// A writer in memory of its own, with the same limit, for what must wait until its length is
+    /// known.
+    pub(crate) fn aside(&self) -> FrameWriter<'static> {
+        FrameWriter::new(&mut [], self.max_len.saturating_sub(self.written()))
+    }
+
+    /// What was written aside has outgrown the limit of this frame.
+    #[cold]
+    pub(crate) fn overflowed_by(&mut self, aside: &FrameWriter<'_>) {
+        if let Some(len) = aside.overflow() {
+            self.overflow = self.written().saturating_add(len);
+        }
+    }
+
+    /// The bytes of a frame that had no claim.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self.finish() {
+            Written::Spilled { bytes } => bytes,
+            Written::InPlace { .. } => Vec::new(),
+        }
+    }
+
     /// Bytes written so far.
     #[must_use]
     pub fn written(&self) -> usize {
@@ -310,20 +332,43 @@ impl<'a> FrameWriter<'a> {
     /// [`io::ErrorKind::FileTooLarge`] when the frame would grow beyond its limit.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let room = if self.spill.is_empty() { &mut *self.room } else { &mut self.spill[..] };
-        let room = room.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len()));
-        if let Some(room) = room {
+        let end = self.len.wrapping_add(bytes.len());
+        if let Some(room) = self.room.get_mut(self.len..end) {
             room.copy_from_slice(bytes);
-            self.len += bytes.len();
+            self.len = end;
             return Ok(());
         }
         self.put_beyond(bytes)
     }
 
-    #[cold]
+    /// Appends two runs of bytes, such as a length and what it is the length of.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put); the first run may then be there without the second.
+    #[inline]
+    pub(crate) fn put_both(&mut self, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let end = self.len.wrapping_add(first.len()).wrapping_add(second.len());
+        if let Some(room) = self.room.get_mut(self.len..end)
+            && let Some((before, behind)) = room.split_at_mut_checked(first.len())
+        {
+            before.copy_from_slice(first);
+            behind.copy_from_slice(second);
+            self.len = end;
+            return Ok(());
+        }
+        self.put_beyond(first)?;
+        self.put(second)
+    }
+
     #[inline(never)]
     fn put_beyond(&mut self, bytes: &[u8]) -> io::Result<()> {
         let len = self.written().saturating_add(bytes.len());
+        if let Some(room) = self.spill.get_mut(self.len..len) {
+            room.copy_from_slice(bytes);
+            self.len = len;
+            return Ok(());
+        }
         if len > self.max_len {
             self.overflow = len;
             return Err(io::ErrorKind::FileTooLarge.into());
@@ -338,7 +383,9 @@ impl<'a> FrameWriter<'a> {
                     } else {
                         self.spill.resize(self.spill.capacity().min(self.max_len), 0);
                     }
-                    self.spill[..self.len].copy_from_slice(&self.room[..self.len]);
+                    // From here on there is no room but this.
+                    let room = std::mem::take(&mut self.room);
+                    self.spill[..self.len].copy_from_slice(&room[..self.len]);
                 } else {
                     self.spill.resize(room, 0);
                 }

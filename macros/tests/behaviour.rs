@@ -344,10 +344,8 @@ fn key_that_stands_twice_is_refused() {
         let twice = Named(&[("a", 1.into()), ("b", 2.into()), ("a", 3.into())]);
         let answer = call::<add>(codec, twice);
         let text = answer.text();
-        assert!(
-            text.starts_with("invalid args `a` for command `add`: the key stands twice"),
-            "{text}"
-        );
+        assert!(text.starts_with("invalid args for command `add`: at byte "), "{text}");
+        assert!(text.ends_with(": the key `a` stands twice"), "{text}");
     }
 }
 
@@ -492,9 +490,9 @@ fn bytes_come_from_the_codec_s_own_form_or_from_numbers() {
         assert!(answer.text().starts_with("invalid args `data` for command `sum`"), "{answer:?}");
     }
     for codec in CODECS {
-        // A text is its UTF-8, as in Tauri.
+        // A text is no bytes, whatever it holds.
         let answer = call::<sum>(codec, json!({ "data": "ß" }));
-        assert_eq!(answer, Answer::Value((195 + 159).into()));
+        assert!(answer.text().starts_with("invalid args `data` for command `sum`"), "{answer:?}");
     }
     // A map of one, its key `data`, three bytes in MessagePack's `bin 8`.
     let packed = b"\x81\xa4data\xc4\x03\x01\x02\xff";

@@ -13,6 +13,7 @@ use tramline::{
 use crate::PATIENCE;
 use crate::codec::Marked;
 use crate::gate::Gates;
+use crate::prices::{no_prices, total};
 use crate::stress;
 use crate::tally::{Count, Tally};
 
@@ -391,6 +392,8 @@ fn capabilities() -> Capabilities {
         "panics_inline",
         "panics_async",
         "unserialisable",
+        "no_prices",
+        "total",
         "raw_result",
         "raw_length",
         "echo_raw",
@@ -455,6 +458,8 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             panics_inline,
             panics_async,
             unserialisable,
+            no_prices,
+            total,
             raw_result,
             raw_length,
             echo_raw,

@@ -5,6 +5,7 @@
 //! - [`commands`] and [`gate`]: what the server of a test does, and how a test holds it up without
 //!   a clock.
 //! - [`bounded()`]: nothing hangs for ever.
+//! - [`prices`]: a value with parts, of which one may be wrong.
 //! - [`raw`]: a peer made by hand, that may lie.
 //! - [`json_rpc`]: a JSON-RPC client made by hand.
 //! - [`victim`]: real processes for `tramline-hostile-peer` to attack.
@@ -33,6 +34,7 @@ pub mod gate;
 pub mod history;
 #[cfg(target_os = "linux")]
 pub mod json_rpc;
+pub mod prices;
 pub mod random;
 pub mod raw;
 pub mod stress;

@@ -14,7 +14,9 @@ use tramline_core::codec::AnyCodec;
 use tramline_core::command::{RawBody, Reply};
 use tramline_core::envelope::{Head, Kind};
 use tramline_core::peer::{Patience, send_body};
-use tramline_core::{CallCancelled, CancelToken, DecodeError, InvokeError, OnCancel, SendError};
+use tramline_core::{
+    CallCancelled, CancelToken, DecodeError, EncodeError, InvokeError, OnCancel, SendError,
+};
 
 use crate::client::Client;
 use crate::extras::{Attached, Extras, Written};
@@ -234,7 +236,9 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
             Err(SendError::Full) => {
                 let body = match args.pages() {
                     Some(pages) => RawBody::Pages(pages),
-                    None => encode_body(codec, &args)?.into(),
+                    None => encode_body(codec, &args)
+                        .map_err(|e| SendError::Encode(e.in_message(self.kind, self.command)))?
+                        .into(),
                 };
                 let (kind, command) = (self.kind, Box::<str>::from(self.command));
                 let link = Arc::clone(link);
@@ -260,7 +264,7 @@ fn check_name(command: &str) -> Result<(), InvokeError> {
     Err(SendError::Config(tramline_core::ConfigError::CommandName { name, len, max }).into())
 }
 
-fn encode_body<A: Reply>(codec: AnyCodec, args: &A) -> Result<Vec<u8>, SendError> {
+fn encode_body<A: Reply>(codec: AnyCodec, args: &A) -> Result<Vec<u8>, EncodeError> {
     let mut out = tramline_core::FrameWriter::new(&mut [], usize::MAX);
     args.encode(codec, &mut out)?;
     Ok(match out.finish() {

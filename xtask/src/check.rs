@@ -87,14 +87,19 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "build",
-        about: "cargo build --workspace --all-targets --all-features",
+        about: "cargo build --workspace --all-targets, all features of ours",
         run: build,
     },
-    Step { name: "tests", about: "cargo test --workspace --all-features", run: tests },
+    Step { name: "tests", about: "cargo test --workspace, all features of ours", run: tests },
     Step {
         name: "semantics",
         about: "every row of docs/SEMANTICS.md has a test that passed",
         run: semantics,
+    },
+    Step {
+        name: "tests, serde_json's features",
+        about: "core and the suite `json` with features that any crate of a build may turn on",
+        run: tests_with_features_of_others,
     },
     Step { name: "node", about: "cargo xtask node", run: node_client },
     Step { name: "loom", about: "cargo xtask loom", run: models },
@@ -187,15 +192,17 @@ fn build(run: &Run) -> Outcome {
         return skipped("--quick");
     }
     // As the tests are built, so that nothing is built twice.
-    cargo(run, &["build", "--workspace", "--all-targets", "--all-features"])
+    let features = our_features(&run.metadata);
+    cargo(run, &["build", "--workspace", "--all-targets", "--features", &features])
 }
 
 fn tests(run: &Run) -> Outcome {
     if run.options.quick {
         return skipped("--quick");
     }
+    let features = our_features(&run.metadata);
     let mut command = cargo_command(run);
-    command.args(["test", "--workspace", "--all-features"]);
+    command.args(["test", "--workspace", "--features", &features]);
     match semantics::run_tests(&mut command, run.metadata.target_directory.as_std_path()) {
         Ok(()) => Outcome::Ok,
         Err(why) => Outcome::Failed(why),
@@ -210,6 +217,28 @@ fn semantics(run: &Run) -> Outcome {
         Ok(findings) => report(&findings),
         Err(why) => Outcome::Failed(why),
     }
+}
+
+/// The package whose features are not ours: it turns on what other crates of a build may turn on.
+const FEATURES_OF_OTHERS: &str = "tramline-tests";
+
+/// Every feature of the workspace but those, as cargo wants them. Most builds have those off, so most
+/// tests run without.
+fn our_features(metadata: &Metadata) -> String {
+    let ours = metadata.workspace_packages().into_iter().flat_map(|package| {
+        let of_others = package.name.as_str() == FEATURES_OF_OTHERS;
+        let names = package.features.keys().filter(move |_| !of_others);
+        names.map(|feature| format!("{}/{feature}", package.name))
+    });
+    ours.collect::<Vec<_>>().join(",")
+}
+
+fn tests_with_features_of_others(run: &Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    let packages = ["--package", "tramline-core", "--package", FEATURES_OF_OTHERS];
+    cargo(run, &[&["test", "--all-features", "--lib", "--test", "json"], &packages[..]].concat())
 }
 
 fn node_client(run: &Run) -> Outcome {

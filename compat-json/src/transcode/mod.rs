@@ -33,9 +33,8 @@ use self::msgpack::MsgPackReader;
 use self::pack::Packer;
 use self::text::{JsonWriter, Keep};
 
-/// Arrays and maps that may be open at a time. serde_json's limit and rmp-serde's as the codecs set
-/// it: both count to 128 and refuse the 128th.
-const MAX_DEPTH: usize = 127;
+/// Arrays and maps that may be open at a time, as for the codecs.
+const MAX_DEPTH: usize = tramline_core::codec::MAX_DEPTH as usize;
 
 /// How JSON text is written.
 ///

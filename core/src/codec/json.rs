@@ -1,13 +1,22 @@
-//! JSON text. `float_roundtrip` is on in the workspace manifest, so every `f64` keeps its bits.
+//! JSON text.
+
+mod reader;
+mod scan;
+mod writer;
 
 use serde::de::DeserializeSeed;
 use serde::ser::Serialize;
 
-use super::{Codec, refused};
+pub(super) use self::reader::JsonReader;
+pub(super) use self::writer::JsonFormat;
+use super::Codec;
+use super::canonical::{decode, encode};
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::FrameWriter;
 
-/// JSON as serde_json writes it: the reference for all other codecs.
+/// JSON text as serde_json writes it: what every value is, whichever codec carries it.
+///
+/// Unlike with serde_json, what has no JSON form is an error and not `null`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
 
@@ -19,7 +28,7 @@ impl Codec for Json {
         value: &T,
         out: &mut FrameWriter<'_>,
     ) -> Result<(), EncodeError> {
-        serde_json::to_writer(&mut *out, value).map_err(|e| refused(Self::NAME, out, e))
+        encode::<JsonFormat, T>(value, out).map_err(|refusal| refusal.into_error(Self::NAME, out))
     }
 
     #[inline]
@@ -27,9 +36,8 @@ impl Codec for Json {
         seed: S,
         input: &'de [u8],
     ) -> Result<S::Value, DecodeError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(input);
-        seed.deserialize(&mut deserializer)
-            .and_then(|value| deserializer.end().map(|()| value))
-            .map_err(|e| DecodeError::new(Self::NAME, e))
+        JsonReader::new(input)
+            .and_then(|reader| decode(reader, seed))
+            .map_err(|fault| fault.into_error(Self::NAME))
     }
 }

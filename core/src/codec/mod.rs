@@ -2,7 +2,36 @@
 //!
 //! [`Json`] and [`MsgPack`] are built in and dispatched statically. A codec of your own implements
 //! [`Codec`] and is passed on as [`AnyCodec::custom`].
+//!
+//! # What a value is
+//!
+//! The built-in codecs carry what JSON has, by one set of rules, so a program that works with one
+//! works with the other, and whatever is on the wire can be shown and sent as JSON:
+//!
+//! - Structs are maps by name, never arrays. Keys are text; integers, `bool`, `char` and variants
+//!   without content become text, other keys are refused. No key may stand twice.
+//! - NaN, the infinities and integers beyond 64 bits are refused; write those as text. Integers are
+//!   never rounded, except into a float that asks for one.
+//! - Bytes are bytes in MessagePack and an array of numbers in JSON. Either is read where a type
+//!   wants bytes or numbers; where no type is known (`Value`, untagged or internally tagged enums,
+//!   `flatten`) they are numbers, which costs 32 bytes of memory for each: large bytes belong into
+//!   other types, or into a raw body.
+//! - Text is UTF-8 and not bytes; an enum's variant is known by its name; types with a form for
+//!   people (addresses, for example) take that one.
+//! - `Some(None)` and `Some(())` are `null`, and read as `None`.
+//! - At most 128 arrays and maps lie within each other.
+//!
+//! What is refused names the part (`.rows[3].price`), and when it is read the byte, too. A part that
+//! was refused refuses the whole value, also if a type's own code goes on.
+//!
+//! What serde keeps in memory before it knows the type (untagged and internally tagged enums,
+//! `flatten`) follows serde's own rules from there on, the same for both codecs: it takes the array
+//! form of a struct there, and text for bytes; and keys that are not text are not found again, so a
+//! map with integer keys does not work there.
 
+mod canonical;
+mod erased;
+mod guarded;
 mod json;
 mod msgpack;
 
@@ -12,6 +41,9 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed};
 use serde::ser::Serialize;
 
+pub use self::canonical::MAX_DEPTH;
+use self::erased::{Erased, ErasedCodec};
+use self::guarded::Guarded;
 pub use self::json::Json;
 pub use self::msgpack::MsgPack;
 use crate::error::{DecodeError, EncodeError};
@@ -129,7 +161,7 @@ impl AnyCodec {
         match self.0 {
             Inner::Json => Json::encode(value, out),
             Inner::MsgPack => MsgPack::encode(value, out),
-            Inner::Custom(codec) => codec.encode(&value, out),
+            Inner::Custom(codec) => codec.encode(&Guarded(value), out),
         }
     }
 
@@ -200,63 +232,3 @@ impl PartialEq for AnyCodec {
 }
 
 impl Eq for AnyCodec {}
-
-/// A built-in codec could not write. A frame that outgrew its claim is written once more elsewhere:
-/// nobody reads why, and putting it into words would cost memory.
-#[cold]
-fn refused(codec: &'static str, out: &FrameWriter<'_>, cause: impl fmt::Display) -> EncodeError {
-    if out.outgrown() {
-        EncodeError { codec, cause: Box::default() }
-    } else {
-        EncodeError::new(codec, cause)
-    }
-}
-
-/// What a [`Codec`] looks like behind a pointer.
-trait Erased: Send + Sync {
-    fn name(&self) -> &'static str;
-
-    fn encode(
-        &self,
-        value: &dyn erased_serde::Serialize,
-        out: &mut FrameWriter<'_>,
-    ) -> Result<(), EncodeError>;
-
-    fn decode<'de>(&self, input: &'de [u8], visit: Visit<'_, 'de>) -> Result<(), DecodeError>;
-}
-
-type Visit<'v, 'de> =
-    &'v mut dyn FnMut(&mut dyn erased_serde::Deserializer<'de>) -> Result<(), erased_serde::Error>;
-
-/// A function pointer's phantom, so that the wrapper is `Send + Sync` whatever `C` is.
-struct ErasedCodec<C>(PhantomData<fn() -> C>);
-
-impl<C: Codec> Erased for ErasedCodec<C> {
-    fn name(&self) -> &'static str {
-        C::NAME
-    }
-
-    fn encode(
-        &self,
-        value: &dyn erased_serde::Serialize,
-        out: &mut FrameWriter<'_>,
-    ) -> Result<(), EncodeError> {
-        C::encode(value, out)
-    }
-
-    fn decode<'de>(&self, input: &'de [u8], visit: Visit<'_, 'de>) -> Result<(), DecodeError> {
-        C::decode_seed(VisitSeed(visit), input)
-    }
-}
-
-/// Hands a codec's deserializer to a closure.
-struct VisitSeed<'v, 'de>(Visit<'v, 'de>);
-
-impl<'de> DeserializeSeed<'de> for VisitSeed<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let mut erased = <dyn erased_serde::Deserializer<'de>>::erase(deserializer);
-        (self.0)(&mut erased).map_err(serde::de::Error::custom)
-    }
-}

@@ -10,7 +10,7 @@ use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::faults::{Again, bad, invalid, shown_name, without_value};
+use super::faults::{Again, Refused, shown_name, without_value};
 use super::{Call, Raw};
 use crate::cancel::CancelToken;
 use crate::codec::AnyCodec;
@@ -211,7 +211,7 @@ impl<'de> Deserialize<'de> for TextArg<'de> {
 }
 
 /// A `&[u8]` parameter: borrowed from the frame where the codec has a form for bytes, gathered from
-/// an array of numbers where it has not (JSON). A text is its UTF-8, as in Tauri.
+/// an array of numbers where it has not (JSON).
 #[derive(Debug, Clone)]
 pub struct BytesArg<'a>(Cow<'a, [u8]>);
 
@@ -230,15 +230,6 @@ impl<'de> Deserialize<'de> for BytesArg<'de> {
             type Value = BytesArg<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a borrowed byte array")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<BytesArg<'de>, E> {
-                self.visit_borrowed_bytes(text.as_bytes())
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<BytesArg<'de>, E> {
-                self.visit_bytes(text.as_bytes())
-            }
-            fn visit_string<E: de::Error>(self, text: String) -> Result<BytesArg<'de>, E> {
-                self.visit_byte_buf(text.into_bytes())
             }
             fn visit_borrowed_bytes<E: de::Error>(
                 self,
@@ -411,16 +402,15 @@ fn read_body<'a, S: Slots<'a>>(
     call: &Call<'a>,
     names: &'static [&'static str],
     slots: &mut S,
-) -> Result<(), Rejection> {
+) -> Result<(), Refused> {
     if call.body_kind() != BodyKind::Structured {
         return Ok(());
     }
     let mut at = None;
     let seed = BodySeed { names, slots, at: &mut at };
-    call.codec().decode_seed(seed, call.body()).map_err(|e| match at {
-        Some(index) => invalid(call, names[index], e.cause),
-        None => bad(format_args!("invalid args for command `{}`: {}", shown_name(call), e.cause)),
-    })
+    call.codec()
+        .decode_seed(seed, call.body())
+        .map_err(|error| Refused { name: at.map(|index| names[index]), error })
 }
 
 #[inline]
@@ -477,11 +467,11 @@ macro_rules! args_for_tuple {
             fn take(call: &Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection> {
                 let mut slots = ($(None::<$type>,)+);
                 if ($($type::SOURCE == ArgSource::Body)||+)
-                    && let Err(rejection) = read_body(call, names, &mut slots)
+                    && let Err(refused) = read_body(call, names, &mut slots)
                 {
-                    let mut again = Again::read(call);
+                    let mut again = Again::read(call, refused);
                     $(again.check::<$type>(names[$index]);)+
-                    return Err(again.found(rejection));
+                    return Err(again.found());
                 }
                 Ok(($(finish(call, names[$index], slots.$index)?,)+))
             }

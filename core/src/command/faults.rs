@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Call;
 use super::args::{ArgSource, CommandArg};
 use crate::envelope::BodyKind;
-use crate::error::Rejection;
+use crate::error::{DecodeError, Rejection};
 
 #[cold]
 pub(super) fn bad(text: impl fmt::Display) -> Rejection {
@@ -55,11 +55,45 @@ pub(super) fn without_value<'a, T: CommandArg<'a>>(
     }
 }
 
+/// Why the codec refused a body, and in which argument.
+pub(super) struct Refused {
+    pub(super) name: Option<&'static str>,
+    pub(super) error: DecodeError,
+}
+
+impl Refused {
+    /// Where in the argument, if that is not all of it: Tauri does not say that.
+    fn place(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            let DecodeError { at, path, .. } = &self.error;
+            if !path.get(1..).is_some_and(|rest| rest.contains(['.', '['])) {
+                return Ok(());
+            }
+            match at {
+                Some(at) => write!(f, ", at `{path}`, byte {at}"),
+                None => write!(f, ", at `{path}`"),
+            }
+        })
+    }
+
+    fn into_rejection(self, call: &Call<'_>) -> Rejection {
+        let cause = format_args!("{}{}", self.error.cause, self.place());
+        match self.name {
+            Some(name) => invalid(call, name, cause),
+            None => {
+                let name = shown_name(call);
+                bad(format_args!("invalid args for command `{name}`: {}", self.error.detail()))
+            }
+        }
+    }
+}
+
 /// The arguments of a refused call, read once more to say what Tauri would: the first fault in the
 /// order of the parameters, not of the body, and type errors in the words of `serde_json::Value`,
 /// whatever the codec.
 pub(super) struct Again<'c, 'a> {
     call: &'c Call<'a>,
+    refused: Refused,
     body: Option<Value>,
     /// How many arguments of a positional call have been taken.
     taken: usize,
@@ -71,11 +105,11 @@ const MAX_READ_AGAIN_LEN: usize = 64 << 10;
 
 impl<'c, 'a> Again<'c, 'a> {
     #[cold]
-    pub(super) fn read(call: &'c Call<'a>) -> Self {
+    pub(super) fn read(call: &'c Call<'a>, refused: Refused) -> Self {
         let small = call.body().len() <= MAX_READ_AGAIN_LEN;
         // What has no tree, such as bytes, keeps the codec's own words.
         let body = small.then(|| call.codec().decode(call.body()).ok()).flatten();
-        Self { call, body, taken: 0, fault: None }
+        Self { call, refused, body, taken: 0, fault: None }
     }
 
     pub(super) fn check<T: CommandArg<'a>>(&mut self, name: &'static str) {
@@ -96,7 +130,11 @@ impl<'c, 'a> Again<'c, 'a> {
             Some(value) => {
                 let mut value = <dyn erased_serde::Deserializer<'_>>::erase(value);
                 let value: &mut dyn erased_serde::Deserializer<'_> = &mut value;
-                T::from_body(value).map(drop).map_err(|e| invalid(self.call, name, e))
+                T::from_body(value).map(drop).map_err(|e| {
+                    let same = self.refused.name == Some(name);
+                    let place = if same { self.refused.place().to_string() } else { String::new() };
+                    invalid(self.call, name, format_args!("{e}{place}"))
+                })
             }
             None => without_value::<T>(self.call, name).map(drop),
         };
@@ -104,8 +142,9 @@ impl<'c, 'a> Again<'c, 'a> {
     }
 
     /// The first fault, or what the codec said.
-    pub(super) fn found(self, rejection: Rejection) -> Rejection {
-        self.fault.unwrap_or(rejection)
+    pub(super) fn found(self) -> Rejection {
+        let Self { call, refused, fault, .. } = self;
+        fault.unwrap_or_else(|| refused.into_rejection(call))
     }
 }
 

@@ -332,7 +332,11 @@ fn write(writer: &mut FrameWriter<'_>, head: &Head<'_>, fill: Fill<'_>) -> Resul
             extension => writer.put(extension),
         })
         .map_err(|e| SendError::Encode(EncodeError::new("envelope", e)))?;
-    fill(writer).map_err(SendError::Encode)
+    fill(writer).map_err(|e| {
+        // What outgrew its claim is written once more: nobody reads this.
+        let e = if writer.outgrown() { e } else { e.in_message(head.kind, head.name) };
+        SendError::Encode(e)
+    })
 }
 
 /// The way of a message that goes while it is being written.
