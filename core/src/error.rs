@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use crate::acl::AclError;
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Kind};
 
@@ -18,6 +19,8 @@ pub mod codes {
     pub const UNKNOWN_COMMAND: &str = "unknown-command";
     /// The peer may not do this.
     pub const DENIED: &str = "capability-denied";
+    /// The peer asks for more than its quota.
+    pub const OVER_QUOTA: &str = "over-quota";
     /// A missing or mistyped argument.
     pub const BAD_ARGUMENTS: &str = "bad-arguments";
     /// The command ran and returned `Err`.
@@ -38,6 +41,8 @@ pub mod codes {
     pub const BAD_HELLO: &str = "bad-hello";
     /// The server serves as many peers as it may.
     pub const TOO_MANY_PEERS: &str = "too-many-peers";
+    /// The server's connect policy does not admit this peer.
+    pub const PEER_REFUSED: &str = "peer-refused";
     /// An ordinary end of the connection.
     pub const CLOSED: &str = "closed";
 }
@@ -102,6 +107,9 @@ pub enum ConfigError {
         /// Largest allowed value.
         max: u64,
     },
+    /// Capabilities that cannot be read, or that say what can never be meant.
+    #[error("capabilities: {0}")]
+    Capabilities(#[from] AclError),
 }
 
 /// Tauri's words where Tauri refuses the name, too.
@@ -124,6 +132,7 @@ impl ConfigError {
             Self::DuplicateCodec { .. } => "duplicate-codec",
             Self::NoParent { .. } => "no-parent",
             Self::Limit { .. } => "limit-out-of-range",
+            Self::Capabilities(_) => "bad-capabilities",
         }
     }
 }
@@ -389,6 +398,12 @@ pub enum Rejection {
         /// The peer's words.
         text: Box<str>,
     },
+    /// This peer asks for more than its quota. Later it may work.
+    #[error("{text}")]
+    OverQuota {
+        /// Which quota.
+        text: Box<str>,
+    },
     /// A missing or mistyped argument.
     #[error("{text}")]
     BadArguments {
@@ -404,6 +419,7 @@ impl Rejection {
         match self {
             Self::UnknownCommand { .. } => codes::UNKNOWN_COMMAND,
             Self::Denied { .. } => codes::DENIED,
+            Self::OverQuota { .. } => codes::OVER_QUOTA,
             Self::BadArguments { .. } => codes::BAD_ARGUMENTS,
         }
     }
@@ -610,6 +626,7 @@ impl InvokeError {
         match code {
             codes::UNKNOWN_COMMAND => Rejection::UnknownCommand { text: text() }.into(),
             codes::DENIED => Rejection::Denied { text: text() }.into(),
+            codes::OVER_QUOTA => Rejection::OverQuota { text: text() }.into(),
             codes::BAD_ARGUMENTS => Rejection::BadArguments { text: text() }.into(),
             _ => failure.into(),
         }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::acl::{PeerClass, Quota, Standing};
 use crate::codec::AnyCodec;
 use crate::command::RawBody;
 use crate::envelope::{BodyKind, Head, Kind};
@@ -91,15 +93,27 @@ pub struct Peer(Arc<Inner>);
 
 struct Inner {
     id: u64,
-    label: Option<Box<str>>,
+    standing: Standing,
+    denied: AtomicU64,
+    over_quota: AtomicU64,
     identity: PeerIdentity,
     transport: &'static str,
     codec: AnyCodec,
     port: Arc<dyn Port>,
 }
 
+/// How often a peer was refused something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// Calls, subscriptions and events that no capability allows.
+    pub denied: u64,
+    /// Calls, subscriptions and events over the peer's quota.
+    pub over_quota: u64,
+}
+
 impl Peer {
-    /// A peer reached through `port`.
+    /// A local peer reached through `port`.
     pub fn new(
         id: u64,
         label: Option<Box<str>>,
@@ -108,7 +122,20 @@ impl Peer {
         codec: AnyCodec,
         port: Arc<dyn Port>,
     ) -> Self {
-        Self(Arc::new(Inner { id, label, identity, transport, codec, port }))
+        Self::admitted(id, Standing::local(label), identity, transport, codec, port)
+    }
+
+    /// A peer that the connect policy has admitted as `standing` says.
+    pub fn admitted(
+        id: u64,
+        standing: Standing,
+        identity: PeerIdentity,
+        transport: &'static str,
+        codec: AnyCodec,
+        port: Arc<dyn Port>,
+    ) -> Self {
+        let (denied, over_quota) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Inner { id, standing, denied, over_quota, identity, transport, codec, port }))
     }
 
     /// The connection's number on this side, never reused.
@@ -117,10 +144,39 @@ impl Peer {
         self.0.id
     }
 
-    /// The label the peer asked for in its hello. Several peers may bear the same one.
+    /// The label under which the peer was admitted: the one it asked for in its hello, unless the
+    /// connect policy has given it another. Several peers may bear the same one.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
-        self.0.label.as_deref()
+        self.0.standing.label.as_deref()
+    }
+
+    /// Local or remote, as the connect policy says.
+    #[must_use]
+    pub fn class(&self) -> &PeerClass {
+        &self.0.standing.class
+    }
+
+    /// What the peer may ask for at a time, and per second.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        self.0.standing.quota
+    }
+
+    /// How often the peer was refused something since it connected.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        // Relaxed: counts for people.
+        let denied = self.0.denied.load(Ordering::Relaxed);
+        Refusals { denied, over_quota: self.0.over_quota.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn count_denied(&self) {
+        self.0.denied.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_over_quota(&self) {
+        self.0.over_quota.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Who the peer is, as the operating system says.
@@ -251,7 +307,8 @@ impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer")
             .field("id", &self.0.id)
-            .field("label", &self.0.label)
+            .field("label", &self.0.standing.label)
+            .field("class", &self.0.standing.class)
             .field("transport", &self.0.transport)
             .field("codec", &self.0.codec)
             .finish_non_exhaustive()

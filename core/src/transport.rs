@@ -75,6 +75,8 @@ pub trait Transport: Send {
 pub struct PeerIdentity {
     /// User id, where the system tells.
     pub uid: Option<u32>,
+    /// Group id, where the system tells.
+    pub gid: Option<u32>,
     /// Process id at connect time, where the system tells. For messages to people only: process
     /// ids are reused.
     pub pid: Option<u32>,
@@ -84,7 +86,14 @@ impl PeerIdentity {
     /// An identity from what the system told.
     #[must_use]
     pub fn new(uid: Option<u32>, pid: Option<u32>) -> Self {
-        Self { uid, pid }
+        Self { uid, gid: None, pid }
+    }
+
+    /// The same with a group id.
+    #[must_use]
+    pub fn with_gid(mut self, gid: Option<u32>) -> Self {
+        self.gid = gid;
+        self
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who may call what: the cases of `expected/acl.json`, decided by Tauri.
+//! Who may call what: the cases of `expected/acl.json`, decided by Tauri and by tramline.
 //!
 //! The file holds the question and the answer, so that tramline's own tests can use it without
 //! Tauri.
@@ -21,7 +21,9 @@ use tauri::utils::acl::manifest::{Manifest, PermissionFile};
 use tauri::utils::acl::resolved::Resolved;
 use tauri::utils::acl::{APP_ACL_KEY, Error};
 use tauri::utils::platform::Target;
+use tramline::acl::Rules;
 
+use crate::ours_acl;
 use crate::outcome::Outcome;
 use crate::quiet::caught;
 use crate::theirs::{LOCAL, call, window};
@@ -112,7 +114,9 @@ pub struct Decided {
     /// Its rows of `docs/SEMANTICS.md`.
     pub rows: Vec<u8>,
     /// Tauri's decision.
-    pub outcome: Outcome,
+    pub theirs: Outcome,
+    /// tramline's.
+    pub ours: Outcome,
     /// Whether the file says the same.
     pub as_written: bool,
 }
@@ -129,13 +133,12 @@ pub fn decide(path: &Path, write: bool) -> Result<Vec<Decided>, String> {
             Some(Err(e)) => Loads::Refused(e),
             None => Loads::Refused("panics".to_owned()),
         };
+        let in_words = |accepted| Outcome(ours_acl::files_in_words(accepted).to_owned());
         decided.push(Decided {
             id: format!("{name}: the files"),
             rows: vec![66, 67],
-            outcome: match &loads {
-                Loads::Loads => Outcome("are accepted".to_owned()),
-                Loads::Refused(why) => Outcome(format!("are refused: {why}")),
-            },
+            theirs: in_words(loads == Loads::Loads),
+            ours: in_words(world.ours(folder).rules().is_ok()),
             as_written: world.expected.as_ref() == Some(&loads),
         });
         world.expected = Some(loads);
@@ -143,10 +146,16 @@ pub fn decide(path: &Path, write: bool) -> Result<Vec<Decided>, String> {
     for case in &mut table.cases {
         let world = table.worlds.get(&case.world).ok_or_else(|| format!("no {}", case.world))?;
         let decision = case.decide(world, folder)?;
+        let theirs = serde_json::to_value(&decision).map_err(|e| e.to_string())?;
+        let ours = match world.ours(folder).rules() {
+            Ok(rules) => ours_acl::in_words(case.decide_ours(&rules)),
+            Err(_) => ours_acl::NO_RULES.to_owned(),
+        };
         decided.push(Decided {
             id: case.id.clone(),
             rows: case.rows.clone(),
-            outcome: Outcome(serde_json::to_string(&decision).map_err(|e| e.to_string())?),
+            theirs: Outcome(ours_acl::in_words(theirs)),
+            ours: Outcome(ours),
             as_written: case.expected.as_ref() == Some(&decision),
         });
         case.expected = Some(decision);
@@ -203,6 +212,16 @@ impl World {
             add(&mut capabilities, file.map_err(|e| e.to_string())?);
         }
         Ok((manifests, capabilities))
+    }
+
+    /// The same files for tramline.
+    fn ours(&self, folder: &Path) -> ours_acl::Files<'_> {
+        ours_acl::Files {
+            folder: self.folder.as_ref().map(|within| folder.join(within)),
+            app: self.app.as_deref(),
+            plugins: &self.plugins,
+            capabilities: &self.capabilities,
+        }
     }
 
     /// The names of its plugins, without the core's, which Tauri brings along.
@@ -263,6 +282,11 @@ impl Case {
             return Ok(by_labels(&authority, &self.command, window, webview));
         }
         self.ask(authority, &plugins, &world.schemes)
+    }
+
+    fn decide_ours(&self, rules: &Rules) -> Value {
+        let label = self.window.as_deref().or(self.label.as_deref()).unwrap_or("main");
+        ours_acl::decide(rules, &self.command, label, self.origin.as_deref())
     }
 
     /// Makes the call.

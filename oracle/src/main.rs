@@ -16,6 +16,7 @@ mod commands;
 mod declared;
 mod events;
 mod ours;
+mod ours_acl;
 mod outcome;
 mod quiet;
 mod report;
@@ -87,8 +88,8 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         |decided| Row {
             id: format!("capabilities: {}", decided.id),
             rows: decided.rows,
-            theirs: decided.outcome,
-            ours: Err("capabilities"),
+            theirs: decided.theirs,
+            ours: Ok(vec![decided.ours]),
             outdated: !decided.as_written && !arguments.write,
         },
     ));

@@ -58,10 +58,7 @@ impl Served {
     /// If the server does not listen.
     #[must_use]
     pub fn client(&self) -> Client {
-        let user = rustix::process::geteuid().as_raw();
-        let address = SocketAddr::from_abstract_name(format!("tramline-{user}-{}", self.name));
-        let stream = UnixStream::connect_addr(&address.expect("a short name"));
-        Client::new(stream.expect("it listens"))
+        Client::connect(&self.name)
     }
 
     /// Why the next connection has ended.
@@ -96,6 +93,19 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client of the pipe of this name.
+    ///
+    /// # Panics
+    ///
+    /// If no server listens there.
+    #[must_use]
+    pub fn connect(name: &str) -> Self {
+        let user = rustix::process::geteuid().as_raw();
+        let address = SocketAddr::from_abstract_name(format!("tramline-{user}-{name}"));
+        let stream = UnixStream::connect_addr(&address.expect("a short name"));
+        Self::new(stream.expect("it listens"))
+    }
+
     /// A client on a socket that is connected.
     ///
     /// # Panics

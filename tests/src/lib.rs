@@ -11,6 +11,7 @@
 //! - [`victim`]: real processes for `tramline-hostile-peer` to attack.
 //! - [`stress`], [`census`]: traffic, and what a process has open.
 //! - [`history`]: whether what came is what was sent.
+//! - [`acl`]: a server with whatever capabilities a test wants.
 //! - [`doomed`], [`flood`], [`api_flood`]: processes that are killed in the middle of their work.
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@
     reason = "a test kit reports what goes wrong by panicking"
 )]
 
+pub mod acl;
 pub mod api_flood;
 pub mod bounded;
 pub mod census;

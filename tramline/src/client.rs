@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use tramline_core::acl::Capabilities;
 use tramline_core::answer::FromAnswer;
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Commands, RawBody, Reply};
 use tramline_core::envelope::{BodyKind, Extension, Head, Kind};
 use tramline_core::events::{Event, ListenerId, Listeners};
-use tramline_core::gate::Capabilities;
 use tramline_core::peer::{Patience, Peer, send_bytes};
 use tramline_core::router::Router;
 use tramline_core::session::Hello;

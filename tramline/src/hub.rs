@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::Event as Notice;
+use tramline_core::acl::{Asked, Standing, Subject};
 use tramline_core::error::codes;
+use tramline_core::gate::Gate;
 use tramline_core::limits::MAX_SUBSCRIPTIONS;
 use tramline_core::peer::Peer;
 use tramline_core::session::{Goodbye, Hello};
@@ -15,6 +17,7 @@ use tramline_core::transport::{Transport, WaitMode};
 use tramline_core::{AnyCodec, ConnectError, Error, Halves, Limits, LinkError, PeerIdentity};
 use tramline_transport_pipe::{Listener, Stream, mem};
 
+use crate::admit::{Policy, Process, Visitor};
 use crate::endpoint::Scheme;
 use crate::json_rpc::JsonRpcPeers;
 use crate::link::{Link, Service};
@@ -56,6 +59,7 @@ pub(crate) struct Hub {
     limits: Limits,
     wait_mode: WaitMode,
     label: Option<String>,
+    policy: Policy,
     on_refused: Option<Box<Refused>>,
     on_ended: Option<Box<Ended>>,
     exit_with_parent: bool,
@@ -143,6 +147,7 @@ impl Hub {
             limits,
             wait_mode: WaitMode::default(),
             label,
+            policy: Policy::default(),
             on_refused,
             on_ended: None,
             exit_with_parent: false,
@@ -168,6 +173,16 @@ impl Hub {
     pub(crate) fn on_ended(mut self, told: Option<Box<Ended>>) -> Self {
         self.on_ended = told;
         self
+    }
+
+    pub(crate) fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Who this visitor is here, or why it is nobody.
+    pub(crate) fn judge(&self, visitor: Visitor) -> Result<Standing, Goodbye> {
+        self.policy.admit(visitor)
     }
 
     pub(crate) fn drive(mut self, drive: Drive) -> Self {
@@ -263,17 +278,19 @@ impl Hub {
                 self.spawn("tramline-accept", move |hub| {
                     while let Some(mem) = listener.accept() {
                         // Whatever process this is, it is us.
-                        let peer = PeerIdentity::default();
-                        hub.receive(peer, move |_| Ok((Box::new(mem).into_halves(), None)));
+                        let (peer, process) = (PeerIdentity::default(), Process::unknown());
+                        let meet = move |_: &Hub| Ok((Box::new(mem).into_halves(), None));
+                        hub.receive(peer, process, meet);
                     }
                     drop(listener);
                     hub.door_closed();
                 })
             }
             Door::Parent(stream) => self.spawn("tramline-parent", move |hub| {
+                let process = hub.process_of(&stream);
                 // Alone, hence on this thread: it ends with its connection.
                 let ended = meet::answer(stream, hub.scheme, &hub.limits)
-                    .and_then(|(halves, _)| Ok(hub.welcome(halves, &mut None)?.run()));
+                    .and_then(|(halves, _)| Ok(hub.welcome(halves, process, &mut None)?.run()));
                 hub.report(&ended);
                 let vanished = !matches!(ended, Ok(LinkError::Closed));
                 if vanished && hub.exit_with_parent && !hub.stopping.load(Ordering::SeqCst) {
@@ -292,7 +309,8 @@ impl Hub {
         while !self.stopping.load(Ordering::SeqCst) {
             match listener.accept() {
                 Ok(Some(stream)) => {
-                    self.receive(stream.peer(), move |hub| {
+                    let process = self.process_of(&stream);
+                    self.receive(stream.peer(), process, move |hub| {
                         meet::answer(stream, hub.scheme, &hub.limits)
                     });
                 }
@@ -308,10 +326,17 @@ impl Hub {
         }
     }
 
+    /// The process at the other end, for a policy that may ask. Taken before anything is read: the
+    /// system knows it as long as it lives.
+    pub(crate) fn process_of(&self, stream: &Stream) -> Process {
+        if self.policy.looks_at_processes() { Process::of(stream) } else { Process::unknown() }
+    }
+
     /// Serves one connection: on a thread of its own, or on it until it is handed to a shared one.
     fn receive(
         self: &Arc<Self>,
         peer: PeerIdentity,
+        process: Process,
         meet: impl FnOnce(&Hub) -> Result<Met, ConnectError> + Send + 'static,
     ) {
         let Limits { max_connections, max_connections_per_process, .. } = self.limits;
@@ -332,7 +357,7 @@ impl Hub {
             // Counted until it is reported: whoever waits for the end has been told then.
             let seat = &mut Some(seat);
             let served = meet(hub).and_then(|(halves, doorbell)| {
-                let connection = hub.welcome(halves, seat)?;
+                let connection = hub.welcome(halves, process, seat)?;
                 let left = hub.drive.take_over(connection, doorbell);
                 Ok(left.map(Connection::run))
             });
@@ -369,7 +394,7 @@ impl Hub {
     }
 
     /// Counts one JSON-RPC connection more; if there are too many, why.
-    pub(crate) fn admit(&self, peer: PeerIdentity) -> Result<OfProcess, String> {
+    pub(crate) fn count_client(&self, peer: PeerIdentity) -> Result<OfProcess, String> {
         let Limits { max_connections, max_connections_per_process, .. } = self.limits;
         let acceptors =
             self.json_rpc.doors() + usize::from(self.door_is_open.load(Ordering::SeqCst));
@@ -399,16 +424,27 @@ impl Hub {
     fn welcome(
         self: &Arc<Self>,
         mut halves: Halves,
+        process: Process,
         seat: &mut Option<Seat>,
     ) -> Result<Connection, ConnectError> {
         let mut agreement = meet::hear_hello(&mut halves, &self.codecs, &self.limits)?;
+        let (transport, identity) = (halves.transport, halves.peer);
+        let visitor = Visitor::new(identity, agreement.label.take(), transport, process);
+        let standing = match self.judge(visitor) {
+            Ok(standing) => standing,
+            Err(goodbye) => {
+                // Whether it hears of it or not.
+                let _ = meet::refuse(&mut halves, &goodbye, &self.limits);
+                let (code, text) = (goodbye.code, goodbye.text);
+                return Err(ConnectError::Refused { code, text });
+            }
+        };
         halves.set_wait_mode(self.wait_mode);
-        let capabilities = self.service.router.capabilities();
-        agreement.listens.retain(|name| capabilities.may_use_event(name));
         agreement.listens.truncate(MAX_SUBSCRIPTIONS);
         let id = self.next_peer_id.fetch_add(1, Ordering::Relaxed);
         let (link, peer) = {
-            // One step: whoever listens from now on tells this peer, too.
+            // One step: whoever listens from now on tells this peer, too, and whoever changes the
+            // capabilities finds it.
             let mut links = self.links();
             if self.stopping.load(Ordering::SeqCst) {
                 let goodbye = Goodbye::new(codes::CLOSED, "the server is stopping");
@@ -416,16 +452,23 @@ impl Hub {
                 meet::refuse(&mut halves, &goodbye, &self.limits)?;
                 return Err(LinkError::Closed.into());
             }
+            let rules = self.gate().rules();
+            let subject = Subject {
+                label: standing.label.as_deref().unwrap_or_default(),
+                class: &standing.class,
+            };
+            let may_listen = rules.events(subject, Asked::Listen);
+            agreement.listens.retain(|name| may_listen.allow(name));
+            let may_emit = rules.events(subject, Asked::Emit);
             let names = self.service.listeners.names();
-            let names = names.into_iter().filter(|name| capabilities.may_use_event(name)).collect();
+            let names = names.into_iter().filter(|name| may_emit.allow(name)).collect();
             let hello = Hello::new(agreement.codec, &self.limits, self.label.clone(), names);
             let deadline = Instant::now() + Duration::from_millis(self.limits.handshake_timeout_ms);
             meet::send(&mut halves, &hello.to_frame(), deadline, &self.limits)?;
-            let (transport, identity) = (halves.transport, halves.peer);
-            let (label, codec) = (agreement.label.clone(), agreement.codec);
+            let codec = agreement.codec;
             let link = Link::new(halves, agreement, self.limits);
             let port = Arc::clone(&link);
-            let peer = Peer::new(id, label, identity, transport, codec, port);
+            let peer = Peer::admitted(id, standing, identity, transport, codec, port);
             links.insert(id, (Arc::clone(&link), peer.clone()));
             (link, peer)
         };
@@ -440,6 +483,25 @@ impl Hub {
         if let Some(told) = &self.on_ended {
             told(peer, why);
         }
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        self.service.router.gate()
+    }
+
+    /// Changes what peers may do. Afterwards no peer is told of an event that it may not listen to
+    /// any more.
+    pub(crate) fn change_capabilities<R>(&self, change: impl FnOnce(&Gate) -> R) -> R {
+        // One change after the other: what a later one has allowed is not taken back by this one.
+        let links = self.links();
+        let changed = change(self.gate());
+        let rules = self.gate().rules();
+        for (link, peer) in links.values() {
+            let may_listen = rules.events(peer.into(), Asked::Listen);
+            link.retain_listens(|name| may_listen.allow(name));
+        }
+        self.json_rpc.change_rules(&rules);
+        changed
     }
 
     /// Every connected peer, in the order in which they came.

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
 
+mod admit;
+mod capability_files;
 mod client;
 mod clients;
 mod endpoint;
@@ -15,6 +17,7 @@ mod hub;
 mod invoke;
 mod json_rpc;
 mod link;
+mod live;
 mod meet;
 mod processes;
 mod server;
@@ -28,6 +31,12 @@ pub use serde_json::json;
 pub use tramline_compat_json as compat_json;
 #[doc(inline)]
 pub use tramline_compat_json::base64;
+#[doc(inline)]
+pub use tramline_core::acl;
+pub use tramline_core::acl::{
+    AclError, Capabilities, Capability, CommandScope, Denial, GlobalScope, PeerClass, Quota, Rate,
+    ScopeObjectMatch, Scopes,
+};
 pub use tramline_core::answer::{Answer, FromAnswer};
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
 pub use tramline_core::command::{
@@ -35,8 +44,7 @@ pub use tramline_core::command::{
 };
 pub use tramline_core::envelope::BodyKind;
 pub use tramline_core::events::{Event, ListenerId};
-pub use tramline_core::gate::Capabilities;
-pub use tramline_core::peer::Peer;
+pub use tramline_core::peer::{Peer, Refusals};
 pub use tramline_core::state::State;
 pub use tramline_core::transport::WaitMode;
 pub use tramline_core::{
@@ -47,14 +55,22 @@ pub use tramline_core::{
 pub use tramline_macros::{command, commands};
 pub use tramline_transport_shm::{BlobBuilder, SealedBlob, set_mapped_limit};
 
+pub use crate::admit::{Admission, Visitor};
+pub use crate::capability_files::read_capabilities;
 pub use crate::client::{Client, Connect, Listen};
 pub use crate::clients::Clients;
 pub use crate::endpoint::{Endpoint, Scheme};
 pub use crate::invoke::{Borrowed, Invoke};
 pub use crate::json_rpc::JsonRpc;
+pub use crate::live::LiveCapabilities;
 pub use crate::server::{Running, Serve, Server};
 #[cfg(unix)]
 pub use crate::sidecar::{Sidecar, Spawn};
+
+/// The page's programs are compiled, so that they cannot go stale.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/CAPABILITIES.md")]
+pub mod capabilities_page {}
 
 /// For the code that `#[command]` writes. Not part of the API.
 #[doc(hidden)]

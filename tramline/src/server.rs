@@ -5,10 +5,10 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use tramline_core::acl::{Capabilities, Denial, OnDenied, Quota};
 use tramline_core::codec::{AnyCodec, Codec};
 use tramline_core::command::{Command, CommandFuture, Commands};
 use tramline_core::events::{Event, Listeners};
-use tramline_core::gate::Capabilities;
 use tramline_core::peer::Peer;
 use tramline_core::router::Router;
 use tramline_core::state::States;
@@ -16,11 +16,13 @@ use tramline_core::transport::WaitMode;
 use tramline_core::{ConfigError, ConnectError, Error, Limits, LinkError};
 use tramline_transport_pipe::{Listener, mem};
 
+use crate::admit::{Admission, Policy, Visitor};
 use crate::clients::Clients;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::executor::Executor;
 use crate::hub::{Door, Ended, Hub, Refused};
 use crate::link::Service;
+use crate::live::LiveCapabilities;
 use crate::shared::Drive;
 
 /// A server about to be started: commands, values, listeners and what peers may do.
@@ -65,6 +67,8 @@ pub struct Server {
     limits: Limits,
     wait_mode: WaitMode,
     label: Option<String>,
+    policy: Policy,
+    on_denied: Option<OnDenied>,
     on_refused: Option<Box<Refused>>,
     on_ended: Option<Box<Ended>>,
     parent: bool,
@@ -111,9 +115,67 @@ impl Server {
     }
 
     /// What peers may do. Replaces what was said before.
+    ///
+    /// Written in code, or read from Tauri's files with
+    /// [`read_capabilities`](crate::read_capabilities). It can be changed while the server runs:
+    /// [`Running::capabilities`].
     #[must_use]
     pub fn allow(mut self, capabilities: Capabilities) -> Self {
         self.capabilities = capabilities;
+        self
+    }
+
+    /// Who may connect, and as what. Without it every process of the same user may, as a local peer
+    /// under the label that it asks for.
+    ///
+    /// `judge` is asked once for each connection, on the connection's own thread, after its hello
+    /// and before anything else it sends is looked at; of a JSON-RPC client, which says no hello,
+    /// before anything is. Processes of other users never come that far. A judge that panics
+    /// refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tramline::{Admission, Server};
+    ///
+    /// let server = Server::new().admit(|visitor| match visitor.executable() {
+    ///     Ok(path) if path == Path::new("/usr/lib/app/worker") => Admission::local().label("worker"),
+    ///     _ => Admission::refuse("this server is for its workers"),
+    /// });
+    /// # let _ = server;
+    /// ```
+    #[must_use]
+    pub fn admit(mut self, judge: impl Fn(&Visitor) -> Admission + Send + Sync + 'static) -> Self {
+        self.policy.judge = Some(Box::new(judge));
+        self
+    }
+
+    /// What one peer may ask for at a time, and per second, unless
+    /// [`Admission::quota`] says something else for it.
+    #[must_use]
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.policy.quota = quota;
+        self
+    }
+
+    /// Is told of every call, subscription and event that a peer was refused, and why, for logs. The
+    /// peer itself learns no more than that it may not.
+    ///
+    /// Called on the thread that serves the peer, once for each refusal: a peer that asks without
+    /// end makes it run without end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::Server;
+    ///
+    /// let server = Server::new().on_denied(|denial| eprintln!("{denial}"));
+    /// # let _ = server;
+    /// ```
+    #[must_use]
+    pub fn on_denied(mut self, told: impl Fn(&Denial<'_>) + Send + Sync + 'static) -> Self {
+        self.on_denied = Some(OnDenied::new(told));
         self
     }
 
@@ -335,9 +397,13 @@ impl Server {
             None => self.drive,
         };
         let Self { commands, mut states, capabilities, listeners, executor, .. } = self;
+        if let Some(told) = self.on_denied {
+            states.manage(told);
+        }
         let mut mistake = None;
         let hub = Arc::new_cyclic(|hub| {
             states.manage(Clients::new(hub.clone()));
+            states.manage(LiveCapabilities::new(hub.clone()));
             let router = Router::new(commands, states, capabilities).unwrap_or_else(|e| {
                 mistake = Some(e);
                 Router::default()
@@ -350,6 +416,7 @@ impl Server {
                 gate_events: true,
             });
             Hub::new(service, scheme, codecs, self.limits, self.label, self.on_refused)
+                .policy(self.policy)
                 .on_ended(self.on_ended)
                 .exit_with_parent(self.parent && !self.outlives_parent)
                 .wait_mode(self.wait_mode)
@@ -386,6 +453,12 @@ impl Running {
     #[must_use]
     pub fn clients(&self) -> Clients {
         Clients::new(Arc::downgrade(&self.hub))
+    }
+
+    /// What peers may do: add to it, revoke it.
+    #[must_use]
+    pub fn capabilities(&self) -> LiveCapabilities {
+        LiveCapabilities::new(Arc::downgrade(&self.hub))
     }
 
     /// Stops serving and ends every connection. Returns when all of its threads have ended, but not

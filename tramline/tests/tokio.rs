@@ -39,7 +39,7 @@ mod connections {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, mpsc};
 
-    use tramline::LinkError;
+    use tramline::{Admission, Capability, InvokeError, LinkError, Quota, Rate};
 
     use super::*;
 
@@ -149,6 +149,51 @@ mod connections {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_runtime_of_many_threads_serves_many_connections() {
         serves_many().await;
+    }
+
+    /// The codes of some sums; none where there is a sum.
+    fn codes(client: &Client, count: usize) -> Vec<Option<String>> {
+        let sum = || client.invoke::<u64, _>("add", json!({ "a": 1, "b": 2 })).wait();
+        let code = |error: InvokeError| error.code().to_owned();
+        (0..count).map(|_| sum().err().map(code)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_runtimes_connections_are_judged_gated_and_metered() {
+        let endpoint = format!("shm:{}", name());
+        let adding = Capability::new("adding").label("adder").command("add");
+        let server = Server::new()
+            .commands(commands![add])
+            .allow(Capabilities::none().with(adding))
+            .admit(|visitor| match visitor.label() {
+                Some("stranger") => Admission::refuse("no strangers"),
+                Some("greedy") => {
+                    let an_hour = Duration::from_secs(3600);
+                    let quota = Quota::none().messages(Rate::new(2, an_hour));
+                    Admission::local().label("adder").quota(quota)
+                }
+                _ => Admission::local(),
+            })
+            .on_tokio()
+            .start(&endpoint)
+            .expect("the name is free");
+        let live = server.capabilities();
+        let asked = tokio::task::spawn_blocking(move || {
+            let connect = |label: &str| Client::connect(&endpoint).label(label).wait();
+            let refused = connect("stranger").expect_err("not admitted").to_string();
+            assert!(refused.contains("no strangers"), "{refused}");
+            let denied = [Some("capability-denied".to_owned())];
+            let adder = connect("adder").expect("admitted");
+            assert_eq!(codes(&adder, 1), [None]);
+            assert_eq!(codes(&connect("other").expect("admitted"), 1), denied);
+            let over = Some("over-quota".to_owned());
+            let greedy = connect("greedy").expect("admitted");
+            assert_eq!(codes(&greedy, 4), [None, None, over.clone(), over]);
+            assert!(live.revoke("adding"));
+            assert_eq!(codes(&adder, 1), denied);
+        });
+        asked.await.expect("it was served");
+        server.stop();
     }
 
     #[test]

@@ -54,12 +54,15 @@ pub fn pair(limits: &Limits) -> (MemTransport, MemTransport) {
 impl Transport for MemTransport {
     fn into_halves(self: Box<Self>) -> Halves {
         #[cfg(unix)]
-        let uid = Some(rustix::process::geteuid().as_raw());
+        let (uid, gid) = {
+            use rustix::process::{getegid, geteuid};
+            (Some(geteuid().as_raw()), Some(getegid().as_raw()))
+        };
         #[cfg(not(unix))]
-        let uid = None;
+        let (uid, gid) = (None, None);
         Halves {
             transport: "mem",
-            peer: PeerIdentity::new(uid, Some(std::process::id())),
+            peer: PeerIdentity::new(uid, Some(std::process::id())).with_gid(gid),
             sender: halves::sender(&self.owner, self.max_message_len),
             receiver: halves::receiver(&self.owner, self.max_message_len),
             signal: halves::signal(&self.owner),

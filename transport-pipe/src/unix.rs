@@ -29,7 +29,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, getpeername, recv, send,
     sendmsg, sockopt,
 };
-use rustix::process::geteuid;
+use rustix::process::{getegid, geteuid};
 use tramline_core::{ConfigError, ConnectError, PeerIdentity};
 
 pub use self::listener::Listener;
@@ -122,7 +122,8 @@ impl Stream {
     /// What the system says, for example that there are no descriptors left.
     pub fn pair() -> io::Result<(Stream, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
-        let peer = PeerIdentity::new(Some(geteuid().as_raw()), Some(std::process::id()));
+        let peer = PeerIdentity::new(Some(geteuid().as_raw()), Some(std::process::id()))
+            .with_gid(Some(getegid().as_raw()));
         Ok((Self::with_peer(ours.into(), peer)?, theirs.into()))
     }
 
@@ -285,5 +286,6 @@ fn credentials(fd: OwnedFd) -> Result<(OwnedFd, PeerIdentity), ConnectError> {
     let found =
         socket.peer_creds().map_err(|error| ConnectError::os("asking for the peer", error))?;
     let pid = found.pid().and_then(|pid| u32::try_from(pid).ok());
-    Ok((socket.into(), PeerIdentity::new(found.euid(), pid)))
+    let identity = PeerIdentity::new(found.euid(), pid).with_gid(found.egid());
+    Ok((socket.into(), identity))
 }

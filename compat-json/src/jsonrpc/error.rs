@@ -104,7 +104,10 @@ impl ErrorObject {
             core_codes::UNKNOWN_COMMAND => (-32601, "Method not found"),
             core_codes::BAD_ARGUMENTS => (-32602, "Invalid params"),
             core_codes::COMMAND_FAILED => (-32000, "Command failed"),
-            core_codes::DENIED | core_codes::TOO_MANY_PEERS => (-32010, "Denied"),
+            core_codes::DENIED | core_codes::TOO_MANY_PEERS | core_codes::PEER_REFUSED => {
+                (-32010, "Denied")
+            }
+            core_codes::OVER_QUOTA => (-32012, "Over quota"),
             "deadline-passed" => (-32011, "Deadline passed"),
             codes::CANCELLED => (-32800, "Request cancelled"),
             // A panic, a result without JSON, or one that is too large.
@@ -165,6 +168,8 @@ mod tests {
             (core_codes::RESULT_TOO_LARGE, -32603),
             (core_codes::COMMAND_FAILED, -32000),
             (core_codes::DENIED, -32010),
+            (core_codes::PEER_REFUSED, -32010),
+            (core_codes::OVER_QUOTA, -32012),
             ("deadline-passed", -32011),
             (codes::CANCELLED, -32800),
         ] {

@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 pub use self::args::{ArgSource, Args, Attachment, BytesArg, CommandArg, Request, TextArg};
 pub use self::reply::{Outcome, Raw, RawBody, Reply, ViaResult, ViaValue};
+use crate::acl::CallScopes;
 use crate::cancel::CancelToken;
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Envelope, Extension, Field, Head, Kind};
@@ -76,6 +77,7 @@ pub struct Call<'a> {
     peer: &'a Peer,
     states: &'a States,
     token: Option<&'a CancelToken>,
+    scopes: Option<&'a Arc<CallScopes>>,
     patience: Patience,
 }
 
@@ -102,8 +104,16 @@ impl<'a> Call<'a> {
             peer,
             states,
             token: None,
+            scopes: None,
             patience,
         }
+    }
+
+    /// The same call, of a command that may be used within these scopes.
+    #[must_use]
+    pub fn scoped(mut self, scopes: Option<&'a Arc<CallScopes>>) -> Self {
+        self.scopes = scopes;
+        self
     }
 
     /// The same call, whose body is all of `owner` and may be kept without a copy.
@@ -216,6 +226,12 @@ impl<'a> Call<'a> {
         self.token.cloned().unwrap_or_default()
     }
 
+    /// What this peer may use the command on, if that is said anywhere.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&'a Arc<CallScopes>> {
+        self.scopes
+    }
+
     /// The arguments, decoded and injected, in declared order.
     ///
     /// # Errors
@@ -326,6 +342,7 @@ pub struct OwnedCall {
     peer: Peer,
     states: Arc<States>,
     token: CancelToken,
+    scopes: Option<Arc<CallScopes>>,
     answered: bool,
 }
 
@@ -334,13 +351,20 @@ impl OwnedCall {
     /// [`Envelope::parse`](crate::envelope::Envelope::parse) has read.
     #[must_use]
     pub fn new(frame: Kept, peer: Peer, states: Arc<States>) -> Self {
-        Self { frame, peer, states, token: CancelToken::new(), answered: false }
+        Self { frame, peer, states, token: CancelToken::new(), scopes: None, answered: false }
     }
 
     /// The same call with the token that is cancelled when its caller no longer waits.
     #[must_use]
     pub fn cancelled_by(mut self, token: CancelToken) -> Self {
         self.token = token;
+        self
+    }
+
+    /// The same call, of a command that may be used within these scopes.
+    #[must_use]
+    pub fn scoped(mut self, scopes: Option<&Arc<CallScopes>>) -> Self {
+        self.scopes = scopes.cloned();
         self
     }
 
@@ -355,7 +379,8 @@ impl OwnedCall {
         };
         let Envelope { head, body, attachments } = self.frame.envelope().unwrap_or(none);
         let mut call = Call::new(head.id, head.name, head.body, body, &self.peer, &self.states)
-            .extended(head.extension, attachments);
+            .extended(head.extension, attachments)
+            .scoped(self.scopes.as_ref());
         (call.owner, call.token) = (Some(self.frame.owner()), Some(&self.token));
         call
     }

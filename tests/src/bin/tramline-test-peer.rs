@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tramline::{Client, JsonRpc, Limits, Server, Sidecar};
+use tramline_tests::acl::Settings;
 use tramline_tests::commands::{self, ON_PURPOSE};
 use tramline_tests::fixture::limits;
 use tramline_tests::stress;
@@ -38,6 +39,24 @@ fn main() {
         ["json-rpc"] => {
             let server = commands::serve(Server::new(), limits());
             server.serve_json_rpc(JsonRpc::stdio()).wait().expect("standard streams");
+        }
+        ["serve-acl", endpoint, settings] => {
+            let settings: Settings = serde_json::from_str(settings).expect("settings");
+            let server = settings.server().start(endpoint).expect("it starts");
+            if let Some(name) = &settings.json_rpc {
+                server.add_json_rpc(JsonRpc::pipe(name)).expect("the name is free");
+            }
+            end_with_input();
+            println!("ready");
+            server.wait();
+        }
+        ["json-rpc-acl", settings] => {
+            let settings: Settings = serde_json::from_str(settings).expect("settings");
+            settings.server().serve_json_rpc(JsonRpc::stdio()).wait().expect("standard streams");
+        }
+        ["sidecar-acl", settings] => {
+            let settings: Settings = serde_json::from_str(settings).expect("settings");
+            settings.set_up(Server::from_parent()).run().wait().expect("a parent");
         }
         ["idle", endpoint] => {
             let client = connect(endpoint);

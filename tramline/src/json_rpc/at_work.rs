@@ -88,6 +88,11 @@ impl Connection {
         }
     }
 
+    /// Calls in handlers, and those that wait for a thread.
+    pub(super) fn running_calls(&self) -> usize {
+        self.at_work.counts().calls
+    }
+
     /// Counts one call whose message has `len` bytes.
     pub(super) fn running(self: &Arc<Self>, number: u64, len: usize) -> Running {
         let mut counts = self.at_work.counts();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tramline_compat_json::jsonrpc::{
     ErrorObject, Framing, Trace, body_to_json, log_trace, notification, progress, result_response,
 };
+use tramline_core::acl::EventRights;
 use tramline_core::envelope::{Head, Kind};
 use tramline_core::error::codes;
 use tramline_core::frame::Written;
@@ -53,10 +54,18 @@ pub(crate) struct Connection {
     /// The framing of the client's last message: [`NOTHING_YET`], or a [`Framing`] and one.
     framing: AtomicU8,
     trace: AtomicU8,
-    /// The events the client chose; `None` for all it may hear.
-    listens: RwLock<Option<HashSet<Box<str>>>>,
+    hears: RwLock<Hears>,
     pub(super) at_work: AtWork,
     pub(super) counts: Counts,
+}
+
+/// The events that go to a client.
+#[derive(Default)]
+struct Hears {
+    /// Those it may listen to.
+    rights: EventRights,
+    /// Those it chose; `None` for all it may listen to.
+    chosen: Option<HashSet<Box<str>>>,
 }
 
 /// Nobody knows how to frame anything for the client.
@@ -76,7 +85,7 @@ impl Connection {
             hang_up,
             framing: AtomicU8::new(NOTHING_YET),
             trace: AtomicU8::new(Trace::Off as u8),
-            listens: RwLock::new(None),
+            hears: RwLock::default(),
             at_work: AtWork::default(),
             counts: Counts::default(),
         })
@@ -154,22 +163,35 @@ impl Connection {
         self.trace.store(trace as u8, Ordering::Relaxed);
     }
 
-    /// Listens to this event, and from the first one on only to those that were asked for.
-    pub(super) fn listen(&self, event: Box<str>) {
-        if check_event_name(&event).is_err() {
-            return;
+    /// What the client may listen to from now on. What it may not is forgotten.
+    pub(super) fn may_listen(&self, rights: EventRights) {
+        let mut hears = self.hears.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = &mut hears.chosen {
+            names.retain(|name| rights.allow(name));
         }
-        let mut listens = self.listens.write().unwrap_or_else(PoisonError::into_inner);
-        let names = listens.get_or_insert_default();
-        if names.len() < MAX_SUBSCRIPTIONS {
-            names.insert(event);
+        hears.rights = rights;
+    }
+
+    /// Listens to this event, and from the first one on only to those that were asked for; false if
+    /// the client may not.
+    pub(super) fn listen(&self, event: &str) -> bool {
+        if check_event_name(event).is_err() {
+            return true;
         }
+        let mut hears = self.hears.write().unwrap_or_else(PoisonError::into_inner);
+        let Hears { rights, chosen } = &mut *hears;
+        let names = chosen.get_or_insert_default();
+        let may = rights.allow(event);
+        if may && names.len() < MAX_SUBSCRIPTIONS {
+            names.insert(event.into());
+        }
+        may
     }
 
     /// A client that hears everything has chosen nothing that it could give up.
     pub(super) fn unlisten(&self, event: &str) {
-        let mut listens = self.listens.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(names) = listens.as_mut() {
+        let mut hears = self.hears.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = &mut hears.chosen {
             names.remove(event);
         }
     }
@@ -309,10 +331,12 @@ impl Port for Connection {
     }
 
     fn peer_listens(&self, event: &str) -> bool {
-        self.framing().is_some()
-            && self.service.router.capabilities().may_use_event(event)
-            && (self.listens.read().unwrap_or_else(PoisonError::into_inner).as_ref())
-                .is_none_or(|names| names.contains(event))
+        if self.framing().is_none() {
+            return false;
+        }
+        let hears = self.hears.read().unwrap_or_else(PoisonError::into_inner);
+        let Hears { rights, chosen } = &*hears;
+        chosen.as_ref().is_none_or(|names| names.contains(event)) && rights.allow(event)
     }
 
     fn close(&self, reason: LinkError) {

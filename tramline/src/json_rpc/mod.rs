@@ -24,8 +24,11 @@ use crate::server::{Running, Serve, Server};
 
 /// Where JSON-RPC 2.0 clients come from: `vscode-jsonrpc`, an LSP-style client, or a shell.
 ///
-/// They meet the server that other clients meet: a request is a call, with the same capabilities,
-/// limits and [`on_ended`](Server::on_ended). What surprises people:
+/// They meet the server that other clients meet: a request is a call, with the same connect policy,
+/// capabilities, quotas, limits and [`on_ended`](Server::on_ended). What surprises people:
+///
+/// - **A label** is nothing such a client can ask for. It has the one that the connect policy
+///   ([`Server::admit`]) gives it, else none.
 ///
 /// - **Framing** is told apart by the first byte of each message: `Content-Length` headers as
 ///   language servers use them, or one message a line. The answer is framed like its question,

@@ -7,16 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use tramline_compat_json::jsonrpc::{ErrorObject, Framing, Id};
+use tramline_core::acl::{Asked, Rules, Standing};
 use tramline_core::codec::AnyCodec;
 use tramline_core::error::codes;
 use tramline_core::events::LastEvent;
+use tramline_core::gate::Guard;
 use tramline_core::peer::Peer;
+use tramline_core::session::Goodbye;
 use tramline_core::{ConnectError, Error, LinkError};
 use tramline_transport_pipe::{ByteHalves, Listener};
 
 use super::Opened;
 use super::connection::Connection;
 use super::read::{Gone, Reader};
+use crate::admit::{Process, Visitor};
 use crate::hub::{ACCEPT_PAUSE, Hub};
 use crate::processes::OfProcess;
 
@@ -40,6 +44,13 @@ impl JsonRpcPeers {
         self.connections().values().map(|(_, peer)| peer.clone()).collect()
     }
 
+    /// Applies changed capabilities.
+    pub(crate) fn change_rules(&self, rules: &Rules) {
+        for (connection, peer) in self.connections().values() {
+            connection.may_listen(rules.events(peer.into(), Asked::Listen));
+        }
+    }
+
     /// Threads that accept connections.
     pub(crate) fn doors(&self) -> usize {
         self.doors.load(Ordering::SeqCst)
@@ -59,7 +70,9 @@ impl Hub {
     /// Serves the clients that come from there.
     pub(crate) fn open_json_rpc(self: &Arc<Self>, opened: Opened) -> Result<(), Error> {
         let started = match opened {
-            Opened::Client(halves, reader_ends) => self.start_client(halves, reader_ends, None),
+            Opened::Client(halves, reader_ends) => {
+                self.start_client(halves, Process::unknown(), reader_ends, None)
+            }
             Opened::Clients(listener) => self.accept_json_rpc(Arc::new(listener)),
         };
         started.map_err(|e| ConnectError::os("starting the server's thread", e).into())
@@ -72,7 +85,10 @@ impl Hub {
         let accepting = self.spawn("tramline-accept", move |hub| {
             while !hub.is_stopping() {
                 match listener.accept() {
-                    Ok(Some(stream)) => hub.receive_json_rpc(stream.into_bytes()),
+                    Ok(Some(stream)) => {
+                        let process = hub.process_of(&stream);
+                        hub.receive_json_rpc(stream.into_bytes(), process);
+                    }
                     Ok(None) => break,
                     Err(e) => {
                         // One connection's failure is not the server's.
@@ -90,68 +106,78 @@ impl Hub {
         })
     }
 
-    fn receive_json_rpc(self: &Arc<Self>, mut halves: ByteHalves) {
-        match self.admit(halves.peer) {
+    fn receive_json_rpc(self: &Arc<Self>, halves: ByteHalves, process: Process) {
+        match self.count_client(halves.peer) {
             Ok(counted) => {
-                if let Err(e) = self.start_client(halves, true, Some(counted)) {
+                if let Err(e) = self.start_client(halves, process, true, Some(counted)) {
                     self.refused(&ConnectError::os("starting a connection's thread", e));
                 }
             }
-            Err(words) => {
-                let error = ErrorObject::new(codes::TOO_MANY_PEERS).text(&words);
-                let text = Framing::Lines.frame(error.response(Id::NULL.json()));
-                // A socket that was just opened takes so much at once.
-                let _ = halves.writer.write_all(&text);
-                (halves.hang_up)();
-                let code = codes::TOO_MANY_PEERS.into();
-                self.refused(&ConnectError::Refused { code, text: words.into() });
-            }
+            Err(words) => self.turn_away(halves, codes::TOO_MANY_PEERS.into(), words.into()),
         }
     }
 
-    /// Serves one client on two threads. The writer's is the server's own, for it always ends.
+    /// Tells a client that it is not served.
+    fn turn_away(&self, mut halves: ByteHalves, code: Box<str>, text: Box<str>) {
+        let error = ErrorObject::new(&code).text(&text);
+        let words = Framing::Lines.frame(error.response(Id::NULL.json()));
+        // A socket that was just opened takes so much at once.
+        let _ = halves.writer.write_all(&words);
+        (halves.hang_up)();
+        self.refused(&ConnectError::Refused { code, text });
+    }
+
+    /// Judges one client, on a thread of the server's own, and serves it.
     fn start_client(
         self: &Arc<Self>,
         halves: ByteHalves,
+        process: Process,
         reader_ends: bool,
         counted: Option<OfProcess>,
     ) -> std::io::Result<()> {
+        self.spawn("tramline-json", move |hub| {
+            let visitor = Visitor::new(halves.peer, None, TRANSPORT, process);
+            match hub.judge(visitor) {
+                Ok(standing) => hub.serve_client(halves, standing, reader_ends),
+                Err(Goodbye { code, text, .. }) => hub.turn_away(halves, code, text),
+            }
+            drop(counted);
+        })
+    }
+
+    /// Serves one client until it is gone: writes on this thread, which always ends, and reads on
+    /// another.
+    fn serve_client(&self, halves: ByteHalves, standing: Standing, reader_ends: bool) {
         let ByteHalves { reader, writer, hang_up, gone, peer: identity } = halves;
         let connection = Connection::new(Arc::clone(self.service()), *self.limits(), hang_up);
         let port = Arc::clone(&connection);
         let id = self.next_peer_id();
-        let peer = Peer::new(id, None, identity, TRANSPORT, AnyCodec::JSON, port);
-        let known = (Arc::clone(&connection), peer.clone());
+        let peer = Peer::admitted(id, standing, identity, TRANSPORT, AnyCodec::JSON, port);
         {
-            // One step: whoever stops the server finds this connection, or is found stopping.
+            // One step: whoever stops the server finds this connection, or is found stopping; and
+            // whoever changes the capabilities finds it, or is found to have changed them.
             let mut connections = self.json_rpc().connections();
             if self.is_stopping() {
                 drop(connections);
                 connection.end(LinkError::Closed);
-                return Ok(());
+                return;
             }
-            connections.insert(id, known);
+            let rules = self.gate().rules();
+            connection.may_listen(rules.events((&peer).into(), Asked::Listen));
+            connections.insert(id, (Arc::clone(&connection), peer.clone()));
         }
-        let served = self.spawn("tramline-json", move |hub| {
-            let reading = spawn_reader(&connection, &peer, reader, gone);
-            match reading {
-                Ok(reading) => {
-                    connection.write_to(writer);
-                    if reader_ends {
-                        // It tells of its own panic.
-                        let _ = reading.join();
-                    }
+        match spawn_reader(&connection, &peer, reader, gone) {
+            Ok(reading) => {
+                connection.write_to(writer);
+                if reader_ends {
+                    // It tells of its own panic.
+                    let _ = reading.join();
                 }
-                Err(e) => connection.end(LinkError::os("starting a connection's thread", &e)),
             }
-            hub.json_rpc().connections().remove(&id);
-            hub.ended(&peer, &connection.over().unwrap_or(LinkError::Closed));
-            drop(counted);
-        });
-        if served.is_err() {
-            self.json_rpc().connections().remove(&id);
+            Err(e) => connection.end(LinkError::os("starting a connection's thread", &e)),
         }
-        served
+        self.json_rpc().connections().remove(&id);
+        self.ended(&peer, &connection.over().unwrap_or(LinkError::Closed));
     }
 }
 
@@ -170,7 +196,7 @@ fn spawn_reader(
     }
     let (ends, peer) = (EndsWithReader(Arc::clone(connection)), peer.clone());
     thread::Builder::new().name("tramline-read".into()).spawn(move || {
-        let last_event = LastEvent::default();
-        Reader { connection: &ends.0, peer: &peer, last_event }.run(reader, gone);
+        let (last_event, guard) = (LastEvent::default(), Guard::default());
+        Reader { connection: &ends.0, peer: &peer, last_event, guard }.run(reader, gone);
     })
 }

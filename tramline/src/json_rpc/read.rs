@@ -3,21 +3,24 @@
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tramline_compat_json::jsonrpc::{
     Control, Deframer, ErrorObject, Framing, Id, Incoming, Message, Received, codes,
     params_to_payload,
 };
+use tramline_core::acl::Asked;
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Call, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::error::codes as core_codes;
 use tramline_core::events::{Event, LastEvent};
 use tramline_core::frame::Kept;
+use tramline_core::gate::Guard;
 use tramline_core::limits::{MAX_NAME_LEN, check_event_name};
 use tramline_core::peer::{Peer, Port};
-use tramline_core::router;
-use tramline_core::{LinkError, SendError};
+use tramline_core::router::{self, Routed};
+use tramline_core::{LinkError, Rejection, SendError};
 
 use super::at_work::Running;
 use super::calls::{Batch, Waiting, Way};
@@ -34,6 +37,8 @@ pub(super) struct Reader<'a> {
     pub(super) connection: &'a Arc<Connection>,
     pub(super) peer: &'a Peer,
     pub(super) last_event: LastEvent,
+    /// What the client may do.
+    pub(super) guard: Guard,
 }
 
 /// A request or a notification of a command.
@@ -121,6 +126,7 @@ impl Reader<'_> {
         match received {
             Received::Message { framing, text } => self.handle(framing, &text),
             Received::TooLarge { framing, len } => {
+                self.charge_anyway(usize::try_from(len).unwrap_or(usize::MAX));
                 self.connection.set_framing(framing);
                 let max = self.connection.limits.max_message_len;
                 let words = format!("message is {len} bytes, the limit is {max}");
@@ -140,23 +146,53 @@ impl Reader<'_> {
     fn handle(&mut self, framing: Framing, text: &[u8]) {
         self.connection.set_framing(framing);
         match Incoming::parse(text) {
-            Incoming::One(message) => self.handle_one(message, &Way::Alone(framing)),
+            Incoming::One(message) => self.handle_one(message, &Way::Alone(framing), text.len()),
             Incoming::Batch(messages) => {
                 let open = messages.iter().filter(|message| message.wants_answer()).count();
                 let Connection { limits, batched_len, .. } = &**self.connection;
                 let way = Way::Batch(Batch::new(framing, open, limits, batched_len));
+                // Each is charged its share.
+                let len = text.len().div_ceil(messages.len().max(1));
                 for message in messages {
-                    self.handle_one(message, &way);
+                    self.handle_one(message, &way, len);
                 }
             }
-            Incoming::Refused(error) => self.refuse(framing, Id::NULL, &error),
+            Incoming::Refused(error) => {
+                self.charge_anyway(text.len());
+                self.refuse(framing, Id::NULL, &error);
+            }
         }
     }
 
-    fn handle_one(&mut self, message: Message<'_>, way: &Way) {
+    /// Charges a message of `len` bytes to the client's quota.
+    fn charge(&mut self, asked: Asked, name: &str, len: usize) -> Result<(), Rejection> {
+        self.refresh();
+        if !self.guard.is_metered() {
+            return Ok(());
+        }
+        let router = &self.connection.service.router;
+        let charged = self.guard.charge(Instant::now(), len);
+        charged.map_err(|over| router.refuse_over_quota(self.peer, asked, name, over))
+    }
+
+    /// Charges a message that cannot be refused.
+    fn charge_anyway(&mut self, len: usize) {
+        self.refresh();
+        if self.guard.is_metered() {
+            self.guard.charge_anyway(Instant::now(), len);
+        }
+    }
+
+    fn refresh(&mut self) {
+        self.guard.refresh(self.connection.service.router.gate(), self.peer);
+    }
+
+    /// Handles one message of `len` bytes.
+    fn handle_one(&mut self, message: Message<'_>, way: &Way, len: usize) {
         let connection = self.connection;
         match message {
             Message::Request { id, method, .. } if Control::is_method(&method) => {
+                self.charge_anyway(len);
                 let words = format!("{} is no request", shown(&method));
                 let error = ErrorObject::new(core_codes::UNKNOWN_COMMAND).text(&words);
                 let answer = error.response(id.json());
@@ -167,26 +203,38 @@ impl Reader<'_> {
                     || format!("Received request {} as {}.", shown(&method), id.json()),
                     params.map(str::as_bytes),
                 );
-                if connection.wait_for_slot() {
-                    let waiting = Waiting::Request { id: id.json().into(), way: way.clone() };
-                    self.start(&Called { method: &method, params }, waiting);
+                let called = Called { method: &method, params };
+                let waiting = Waiting::Request { id: id.json().into(), way: way.clone() };
+                if let Err(over) = self.charge(Asked::Invoke, &method, len) {
+                    self.reject(&called, waiting, &over);
+                } else if connection.wait_for_slot() {
+                    self.start(&called, waiting);
                 }
             }
             Message::Notification { method, params } if Control::is_method(&method) => {
-                self.control(Control::read(&method, params));
+                self.control(Control::read(&method, params), len);
             }
             Message::Notification { method, params } => {
                 let details = params.map(str::as_bytes);
                 connection.trace(|| format!("Received {}.", shown(&method)), details);
-                if connection.service.router.route(&method).is_err() {
+                self.refresh();
+                let is_call = connection.service.router.find(&self.guard, &method).is_some();
+                let asked = if is_call { Asked::Invoke } else { Asked::Emit };
+                if self.charge(asked, &method, len).is_err() {
+                    self.ignore();
+                } else if !is_call {
                     self.event(&method, params);
                 } else if connection.wait_for_slot() {
                     self.start(&Called { method: &method, params }, Waiting::Notification);
                 }
             }
             // This side asks its clients nothing.
-            Message::Response => self.ignore(),
+            Message::Response => {
+                self.charge_anyway(len);
+                self.ignore();
+            }
             Message::Invalid { id, why } => {
+                self.charge_anyway(len);
                 let answer = ErrorObject::new(codes::INVALID_REQUEST).text(why).response(id.json());
                 connection.respond(id.json(), way, answer);
             }
@@ -197,8 +245,19 @@ impl Reader<'_> {
         self.connection.counts.ignored.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn control(&self, control: Control<'_>) {
+    fn control(&mut self, control: Control<'_>, len: usize) {
         let connection = self.connection;
+        if let Control::Listen(event) = &control {
+            if self.charge(Asked::Listen, event, len).is_err() {
+                self.ignore();
+            } else if !connection.listen(event) {
+                // Nobody waits for an answer.
+                let _ = connection.service.router.refuse_to_listen(self.peer, event);
+                self.ignore();
+            }
+            return;
+        }
+        self.charge_anyway(len);
         match control {
             Control::Cancel(id) => {
                 for taken in connection.calls.take_by_id(id.json()) {
@@ -211,7 +270,6 @@ impl Reader<'_> {
                 }
             }
             Control::SetTrace(trace) => connection.set_trace(trace),
-            Control::Listen(event) => connection.listen(event),
             Control::Unlisten(event) => connection.unlisten(&event),
             // No command takes a channel in this version, so no token means anything.
             _ => self.ignore(),
@@ -220,8 +278,14 @@ impl Reader<'_> {
 
     fn event(&mut self, name: &str, params: Option<&str>) {
         let service = &self.connection.service;
-        let known = check_event_name(name).is_ok();
-        if !known || !service.router.capabilities().may_use_event(name) {
+        if check_event_name(name).is_err() {
+            // No event: a command that there is not, or that the client may not run.
+            let _ = service.router.route(&self.guard, self.peer, name);
+            self.ignore();
+            return;
+        }
+        if !self.guard.may_emit(name) {
+            service.router.refuse_to_emit(self.peer, name);
             self.ignore();
             return;
         }
@@ -233,16 +297,26 @@ impl Reader<'_> {
         service.listeners.deliver(event, &mut self.last_event);
     }
 
+    /// Answers a command that is not started.
+    fn reject(&self, called: &Called<'_>, waiting: Waiting, rejection: &Rejection) {
+        let states = self.connection.service.router.states();
+        let number = self.connection.calls.add(waiting);
+        let (body_kind, body) = called.body();
+        Call::new(number, called.method, body_kind, body, self.peer, states).reject(rejection);
+    }
+
     /// Starts a command the way it wants to be run, as for every other peer.
-    fn start(&self, called: &Called<'_>, waiting: Waiting) {
-        let Self { connection, peer, .. } = self;
+    fn start(&mut self, called: &Called<'_>, waiting: Waiting) {
+        // There may have been a wait.
+        self.refresh();
+        let Self { connection, peer, guard, .. } = self;
         let id_len = if let Waiting::Request { id, .. } = &waiting { id.len() } else { 0 };
         let (router, states) = (&connection.service.router, connection.service.router.states());
         let number = connection.calls.add(waiting);
         let (body_kind, body) = called.body();
         let call = Call::new(number, called.method, body_kind, body, peer, states);
-        let handler = match router.route(called.method) {
-            Ok(handler) => handler,
+        let Routed { handler, scopes } = match router.route(guard, peer, called.method) {
+            Ok(routed) => routed,
             Err(rejection) if called.method.len() > MAX_NAME_LEN => {
                 let len = called.method.len();
                 let words = format!("the method is {len} bytes, the limit is {MAX_NAME_LEN}");
@@ -254,13 +328,21 @@ impl Reader<'_> {
                 return;
             }
         };
+        if !matches!(handler, Handler::Inline(_))
+            && let Err(over) = guard.check_calls(connection.running_calls())
+        {
+            let asked = Asked::Invoke;
+            call.reject(&router.refuse_over_quota(peer, asked, called.method, over));
+            return;
+        }
         let head = Head::new(Kind::Request, body_kind, number, called.method);
         let own = |running: &Running| {
             OwnedCall::new(called.to_frame(&head), (*peer).clone(), Arc::clone(states))
                 .cancelled_by(running.token())
+                .scoped(scopes)
         };
         match handler {
-            Handler::Inline(run) => router::run(run, &call),
+            Handler::Inline(run) => router::run(run, &call.scoped(scopes)),
             Handler::Blocking(run) => {
                 let running = connection.running(number, body.len() + id_len);
                 let mut call = own(&running);

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tramline_core::acl::Asked;
 use tramline_core::command::{Call, Handler, OwnedCall, RawBody};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::events::{Event, LastEvent, Listeners};
 use tramline_core::frame::Kept;
+use tramline_core::gate::Guard;
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
 use tramline_core::peer::{Later, Patience, Peer, Port as _, send_bytes};
-use tramline_core::router::{self, Router};
+use tramline_core::router::{self, Routed, Router};
 use tramline_core::transport::WaitFor;
 use tramline_core::{LinkError, PeerFault, SendError};
 
@@ -31,12 +33,6 @@ pub(crate) struct Service {
     /// A client lets the server emit whatever the client listens to; a server asks its
     /// capabilities.
     pub(crate) gate_events: bool,
-}
-
-impl Service {
-    fn may_use_event(&self, event: &str) -> bool {
-        !self.gate_events || self.router.capabilities().may_use_event(event)
-    }
 }
 
 impl Link {
@@ -101,9 +97,9 @@ impl Link {
         peer: &Peer,
         service: &Arc<Service>,
     ) -> Step {
-        let Runner { batch, last_event, if_quiet, patience } = runner;
+        let Runner { batch, last_event, guard, if_quiet, patience } = runner;
         let (if_quiet, patience) = (*if_quiet, *patience);
-        let mut work = Work { peer, service, last_event, patience };
+        let mut work = Work { peer, service, last_event, guard, patience };
         // Read first: whatever happens from now on ends the sleeps below.
         let kicks = self.signal.kicks();
         let over = self.over().cloned();
@@ -272,7 +268,7 @@ impl Link {
 
     #[inline]
     fn handle_message(self: &Arc<Self>, bytes: &[u8], owned: Option<&Kept>, work: &mut Work<'_>) {
-        let Work { peer, service, ref mut last_event, patience } = *work;
+        let Work { peer, service, ref mut guard, .. } = *work;
         let parsed = owned.map_or_else(|| Envelope::parse(bytes), Kept::envelope);
         let message = match parsed {
             Ok(message) => message,
@@ -283,6 +279,11 @@ impl Link {
         };
         let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes).into());
         let Head { kind, id, name, body, .. } = message.head;
+        guard.refresh(service.router.gate(), peer);
+        if guard.is_metered() && !self.charge(&message, work) {
+            return;
+        }
+        let Work { ref mut last_event, ref mut guard, .. } = *work;
         match kind {
             // Over, and one call too many: its caller has been told that the outcome is unknown.
             Kind::Request if !self.may_start_calls() => {}
@@ -291,8 +292,9 @@ impl Link {
                 self.handle_request(&message, tail, keep, work);
             }
             Kind::Event => {
-                if !service.may_use_event(name) {
+                if service.gate_events && !guard.may_emit(name) {
                     self.counts.ignored.fetch_add(1, Ordering::Relaxed);
+                    service.router.refuse_to_emit(peer, name);
                     return;
                 }
                 let event = Event::new(name, body, message.body, self.codec, peer);
@@ -302,7 +304,7 @@ impl Link {
                     self.unsubscribe_if_deaf(service, name);
                 }
             }
-            Kind::Subscribe => self.handle_subscribe(id, name, peer, service, patience),
+            Kind::Subscribe => self.handle_subscribe(id, name, work),
             Kind::Unsubscribe => {
                 let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
                 names.remove(name);
@@ -330,7 +332,7 @@ impl Link {
         keep: impl FnOnce() -> Kept,
         work: &Work<'_>,
     ) {
-        let Work { peer, service, patience, .. } = *work;
+        let Work { peer, service, ref guard, patience, .. } = *work;
         let Head { id, name, body, .. } = message.head;
         let states = service.router.states();
         // Answered on this thread.
@@ -339,22 +341,29 @@ impl Link {
                 .extended(message.head.extension, message.attachments);
             if patience == Patience::None { call.never_blocking() } else { call }
         };
-        let handler = match service.router.route(name) {
-            Ok(handler) => handler,
+        let Routed { handler, scopes } = match service.router.route(guard, peer, name) {
+            Ok(routed) => routed,
             Err(rejection) => {
                 here().reject(&rejection);
                 return;
             }
         };
+        if !matches!(handler, Handler::Inline(_))
+            && let Err(over) = guard.check_calls(self.calls_in_flight.load(Ordering::SeqCst))
+        {
+            here().reject(&service.router.refuse_over_quota(peer, Asked::Invoke, name, over));
+            return;
+        }
         match handler {
             Handler::Inline(run) => {
-                let call = here();
+                let call = here().scoped(scopes);
                 router::run(run, &tail.map_or(call, |tail| call.owned_by(tail)));
             }
             Handler::Blocking(run) => {
                 let running = Running::new(self, id, message.body.len());
                 let mut call = OwnedCall::new(keep(), peer.clone(), Arc::clone(states))
-                    .cancelled_by(running.token());
+                    .cancelled_by(running.token())
+                    .scoped(scopes);
                 blocking::unblock(move || {
                     router::run(run, &call.view());
                     call.answered();
@@ -365,7 +374,8 @@ impl Link {
             Handler::Async(start) => {
                 let running = Running::new(self, id, message.body.len());
                 let call = OwnedCall::new(keep(), peer.clone(), Arc::clone(states))
-                    .cancelled_by(running.token());
+                    .cancelled_by(running.token())
+                    .scoped(scopes);
                 let future = start(call);
                 service.executor.spawn(Box::pin(async move {
                     future.await;
@@ -376,16 +386,10 @@ impl Link {
         }
     }
 
-    fn handle_subscribe(
-        &self,
-        id: u64,
-        name: &str,
-        peer: &Peer,
-        service: &Service,
-        patience: Patience,
-    ) {
-        let states = service.router.states();
-        let mut call = Call::new(id, name, BodyKind::Empty, &[], peer, states);
+    fn handle_subscribe(&self, id: u64, name: &str, work: &mut Work<'_>) {
+        let Work { peer, service, ref mut guard, patience, .. } = *work;
+        let router = &service.router;
+        let mut call = Call::new(id, name, BodyKind::Empty, &[], peer, router.states());
         if patience == Patience::None {
             call = call.never_blocking();
         }
@@ -393,12 +397,14 @@ impl Link {
             call.refuse(tramline_core::error::codes::BAD_ARGUMENTS, &e.to_string());
             return;
         }
-        if !service.may_use_event(name) {
-            let text = format!("Event {name} not allowed by ACL");
-            call.refuse(tramline_core::error::codes::DENIED, &text);
+        let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: what `retain_listens` takes back does not come in behind it.
+        guard.refresh(router.gate(), peer);
+        if service.gate_events && !guard.may_listen(name) {
+            drop(names);
+            call.reject(&router.refuse_to_listen(peer, name));
             return;
         }
-        let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
         let room = names.len() < MAX_SUBSCRIPTIONS || names.contains(name);
         if room {
             names.insert(name.into());
@@ -418,6 +424,39 @@ impl Link {
         }
     }
 
+    /// Charges a message to the peer's quota; false if it is refused, and has been.
+    #[cold]
+    fn charge(&self, message: &Envelope<'_>, work: &mut Work<'_>) -> bool {
+        let Work { peer, service, ref mut guard, patience, .. } = *work;
+        let Head { kind, id, name, body, .. } = message.head;
+        let len = message.head.len() + message.body.len() + message.attachments.len();
+        let asked = match kind {
+            Kind::Request => Asked::Invoke,
+            Kind::Subscribe => Asked::Listen,
+            Kind::Event => Asked::Emit,
+            _ => {
+                guard.charge_anyway(Instant::now(), len);
+                return true;
+            }
+        };
+        let Err(over) = guard.charge(Instant::now(), len) else { return true };
+        let rejection = service.router.refuse_over_quota(peer, asked, name, over);
+        if kind == Kind::Event {
+            self.counts.ignored.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let call = Call::new(id, name, body, message.body, peer, service.router.states());
+            let call = if patience == Patience::None { call.never_blocking() } else { call };
+            call.reject(&rejection);
+        }
+        false
+    }
+
+    /// Forgets what the peer listens to and may not any more.
+    pub(crate) fn retain_listens(&self, may: impl Fn(&str) -> bool) {
+        let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|name| may(name));
+    }
+
     /// Tells the peer if nobody here listens to this event any more. Best effort.
     pub(crate) fn unsubscribe_if_deaf(&self, service: &Service, name: &str) {
         // Held while the message goes out: a listener added after the look subscribes after it.
@@ -434,6 +473,7 @@ struct Work<'a> {
     peer: &'a Peer,
     service: &'a Arc<Service>,
     last_event: &'a mut LastEvent,
+    guard: &'a mut Guard,
     /// How long an answer that is given on this thread may wait for room.
     patience: Patience,
 }
@@ -465,6 +505,8 @@ pub(crate) enum Step {
 pub(crate) struct Runner {
     batch: Batch,
     last_event: LastEvent,
+    /// What the peer may do.
+    guard: Guard,
     pub(crate) if_quiet: IfQuiet,
     patience: Patience,
 }
@@ -474,7 +516,7 @@ impl Runner {
     /// says.
     pub(crate) fn new(if_quiet: IfQuiet, patience: Patience) -> Self {
         let (batch, last_event) = (Batch::default(), LastEvent::default());
-        Self { batch, last_event, if_quiet, patience }
+        Self { batch, last_event, guard: Guard::default(), if_quiet, patience }
     }
 }
 
