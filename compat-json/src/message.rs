@@ -81,6 +81,7 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Cancel => "cancel",
         Kind::Channel => "channel",
         Kind::ChannelEnd => "channel-end",
+        Kind::ChannelCredit => "channel-credit",
         _ => "unknown",
     }
 }

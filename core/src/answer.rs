@@ -64,6 +64,22 @@ impl<'a> Answer<'a> {
         Ok(Answer { message: Message::Kept(kept), codec, kind, body_kind, body_offset })
     }
 
+    /// A message of a channel, which begins at `body_offset` of what was kept.
+    pub(crate) fn from_channel(
+        kept: Kept,
+        codec: AnyCodec,
+        body_kind: BodyKind,
+        body_offset: usize,
+    ) -> Answer<'static> {
+        Answer { message: Message::Kept(kept), codec, kind: Kind::Channel, body_kind, body_offset }
+    }
+
+    /// How the body is to be read.
+    #[must_use]
+    pub fn body_kind(&self) -> BodyKind {
+        self.body_kind
+    }
+
     /// The answer if it is a result.
     ///
     /// # Errors
@@ -93,7 +109,7 @@ impl<'a> Answer<'a> {
             BodyKind::Structured => self.codec.decode(self.body()),
             BodyKind::Empty => AnyCodec::JSON.decode(b"null"),
             BodyKind::Raw => {
-                Err(DecodeError::new("raw", "the answer is raw bytes; read it as `tramline::Raw`"))
+                Err(DecodeError::new("raw", "the body is raw bytes; read it as `tramline::Raw`"))
             }
         }
     }
@@ -149,7 +165,7 @@ impl FromAnswer for Raw {
             BodyKind::Raw => Ok(Self(answer.into_body())),
             _ => Err(DecodeError::new(
                 answer.codec.name(),
-                "the answer is a structured value, not raw bytes",
+                "the body is a structured value, not raw bytes",
             )),
         }
     }

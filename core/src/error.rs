@@ -43,6 +43,12 @@ pub mod codes {
     pub const TOO_MANY_PEERS: &str = "too-many-peers";
     /// The server's connect policy does not admit this peer.
     pub const PEER_REFUSED: &str = "peer-refused";
+    /// The sending end of a channel said that it failed.
+    pub const CHANNEL_FAILED: &str = "channel-failed";
+    /// The call that brought a channel ended, and its command had not taken the channel.
+    pub const CHANNEL_NOT_TAKEN: &str = "channel-not-taken";
+    /// The peer has as many channels on this connection as it may.
+    pub const TOO_MANY_CHANNELS: &str = "too-many-channels";
     /// An ordinary end of the connection.
     pub const CLOSED: &str = "closed";
 }
@@ -263,6 +269,9 @@ pub enum SendError {
     /// The name cannot be sent.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Nobody reads this channel any more: its reader is gone, or the channel has ended.
+    #[error("nobody reads this channel any more")]
+    ChannelClosed,
     /// The link is over.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -277,6 +286,35 @@ impl SendError {
             Self::TooLarge { .. } => "message-too-large",
             Self::Encode(e) => e.code(),
             Self::Config(e) => e.code(),
+            Self::ChannelClosed => "channel-closed",
+            Self::Link(e) => e.code(),
+        }
+    }
+}
+
+/// What came out of a channel instead of a message.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The channel ended with an error: the sending end said so, its command panicked, or no command
+    /// took the channel. It was the last one.
+    #[error(transparent)]
+    Failed(#[from] HandlerFailure),
+    /// The message is not what the reader expects. The next one may be.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The link ended before the channel did. It was the last one.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+impl RecvError {
+    /// The fixed code of this error.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Failed(e) => e.code(),
+            Self::Decode(e) => e.code(),
             Self::Link(e) => e.code(),
         }
     }
@@ -425,7 +463,7 @@ impl Rejection {
     }
 }
 
-/// The command ran and failed; carries the value it failed with.
+/// A command, or a channel, failed; carries the value it failed with.
 #[derive(Clone)]
 pub struct HandlerFailure {
     pub(crate) code: Box<str>,
@@ -435,8 +473,15 @@ pub struct HandlerFailure {
 }
 
 impl HandlerFailure {
-    /// The fixed code: `command-failed`, `handler-panicked`, `handler-dropped`,
-    /// `result-not-encodable` or `result-too-large`.
+    /// A failure with words for people.
+    pub(crate) fn with_text(code: &str, text: &str, codec: AnyCodec) -> Self {
+        let body = codec.to_vec(text).unwrap_or_default().into();
+        Self { code: code.into(), body_kind: BodyKind::Structured, body, codec }
+    }
+
+    /// The fixed code. Of a command: `command-failed`, `handler-panicked`, `handler-dropped`,
+    /// `result-not-encodable` or `result-too-large`. Of a channel: `channel-failed`,
+    /// `channel-not-taken`, `too-many-channels` or `handler-panicked`.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
@@ -646,6 +691,9 @@ pub enum Error {
     /// See [`SendError`].
     #[error(transparent)]
     Send(#[from] SendError),
+    /// See [`RecvError`].
+    #[error(transparent)]
+    Recv(#[from] RecvError),
     /// See [`InvokeError`].
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -665,6 +713,7 @@ impl Error {
             Self::Config(e) => e.code(),
             Self::Connect(e) => e.code(),
             Self::Send(e) => e.code(),
+            Self::Recv(e) => e.code(),
             Self::Invoke(e) => e.code(),
             Self::Decode(e) => e.code(),
             Self::Link(e) => e.code(),

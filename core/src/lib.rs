@@ -1,6 +1,6 @@
 //! The tramline protocol without I/O: what a message means.
 //!
-//! Envelope, codecs, commands, events, permissions, limits and errors. No sockets, no threads, no
+//! Envelope, codecs, commands, channels, events, permissions, limits and errors. No sockets, no threads, no
 //! clocks, no `unsafe`. Applications use the `tramline` crate, which re-exports what they need;
 //! this crate is for writing a transport, a codec or another front end.
 
@@ -9,6 +9,7 @@
 pub mod acl;
 pub mod answer;
 mod cancel;
+pub mod channel;
 pub mod codec;
 pub mod command;
 pub mod envelope;
@@ -27,7 +28,7 @@ pub use cancel::{CancelToken, Cancelled, OnCancel};
 pub use codec::{AnyCodec, Codec};
 pub use error::{
     CallCancelled, ConfigError, ConnectError, DeadlinePassed, DecodeError, EncodeError, Error,
-    HandlerFailure, InvokeError, LinkError, PeerFault, Rejection, SendError,
+    HandlerFailure, InvokeError, LinkError, PeerFault, RecvError, Rejection, SendError,
 };
 pub use frame::{Frame, FrameWriter};
 pub use limits::Limits;

@@ -35,6 +35,13 @@ pub struct Limits {
     /// ones. Above it the link is not read any further; likewise when their messages are more than
     /// `max_queued_len` bytes. Default 1024.
     pub max_calls_in_flight: usize,
+    /// What the sending end of a channel may have under way before its reader has read any of it, in
+    /// bytes; each message counts 128 bytes more than its body. A reader that does not read costs so
+    /// much memory, and one message that may be larger. Default 256 KiB.
+    pub channel_window: usize,
+    /// Channels of one peer that may be open at the same time; further ones end at once. Default
+    /// 128.
+    pub max_channels: usize,
     /// Connections a server holds at the same time. Default 256.
     pub max_connections: usize,
     /// Connections of one process that a server holds at the same time, as the system states the
@@ -52,6 +59,8 @@ impl Default for Limits {
             handshake_timeout_ms: 2_000,
             max_queued_len: 32 << 20,
             max_calls_in_flight: 1024,
+            channel_window: 256 << 10,
+            max_channels: 128,
             max_connections: 256,
             max_connections_per_process: 64,
         }
@@ -87,6 +96,8 @@ impl Limits {
         in_range("handshake_timeout_ms", self.handshake_timeout_ms, 1, 600_000)?;
         in_range("max_queued_len (bytes)", self.max_queued_len as u64, 1024, 1 << 34)?;
         in_range("max_calls_in_flight", self.max_calls_in_flight as u64, 1, 1 << 20)?;
+        in_range("channel_window (bytes)", self.channel_window as u64, 1024, 1 << 30)?;
+        in_range("max_channels", self.max_channels as u64, 0, 1 << 20)?;
         in_range("max_connections", self.max_connections as u64, 1, 1 << 16)?;
         let per_process = self.max_connections_per_process as u64;
         in_range("max_connections_per_process", per_process, 1, 1 << 16)

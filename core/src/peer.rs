@@ -1,12 +1,14 @@
 //! The other end of a connection, as commands and listeners see it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
 use crate::acl::{PeerClass, Quota, Standing};
+use crate::channel::{Channels, Token};
 use crate::codec::AnyCodec;
 use crate::command::RawBody;
 use crate::envelope::{BodyKind, Head, Kind};
@@ -41,6 +43,12 @@ pub struct Later {
     /// The body.
     pub body: RawBody<'static>,
 }
+
+/// What is to be done where waiting harms nobody, see [`Port::elsewhere`].
+pub type Work = Box<dyn FnOnce() -> Result<(), SendError> + Send>;
+
+/// The wait for it.
+pub type Working = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
 
 /// Where the messages of one connection leave.
 pub trait Port: Send + Sync {
@@ -79,6 +87,34 @@ pub trait Port: Send + Sync {
 
     /// Whether the peer listens to events of this name.
     fn peer_listens(&self, event: &str) -> bool;
+
+    /// The connection's channels; `None` if it cannot carry any.
+    fn channels(&self) -> Option<&Channels> {
+        None
+    }
+
+    /// For a connection whose peer names channels as it likes: notes the one that this argument of a
+    /// call stands for, with [`Channels::declare_next`], and gives its number, or why it cannot be,
+    /// in words for the peer. `None` where Tauri's text names channels.
+    fn channel_of_token(
+        &self,
+        call: u64,
+        token: &Token,
+        peer_reads: bool,
+    ) -> Option<Result<u32, String>> {
+        let _ = (call, token, peer_reads);
+        None
+    }
+
+    /// Somebody is about to wait for a message of a channel: somebody has to read, also while a
+    /// listener or an inline command runs. Called after [`Channels::has_waiters`] says so.
+    fn someone_waits(&self) {}
+
+    /// Does work that may wait for room on a thread where that holds nobody up. Work that has not
+    /// begun when what is returned is dropped may not be done at all.
+    fn elsewhere(&self, work: Work) -> Working {
+        Box::pin(std::future::ready(work()))
+    }
 
     /// Ends the connection; calls waiting on either side learn why.
     fn close(&self, reason: LinkError);

@@ -48,6 +48,8 @@ use proc_macro::TokenStream;
 /// | `Peer` | the caller |
 /// | `Attachment` | the bytes attached under its name |
 /// | `Request` | the call: headers, attachments, the body as it came, how long the caller waits |
+/// | `Channel<T>` | the argument of its name, a channel of the caller's: sends messages to it |
+/// | `ChannelReader<T>` | the same: reads what the caller sends |
 /// | `CancelToken` | the call: says when the caller no longer waits |
 /// | `Raw` | the body, if it is bytes and no arguments |
 ///

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
-use tramline::{Peer, Raw, State, command};
+use tramline::{Channel, ChannelReader, Peer, Raw, State, command};
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Call, Command, Handler, OwnedCall};
 use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
@@ -273,6 +273,11 @@ struct Pair(i64, i64);
 #[command]
 fn taken_apart(Wrapper { inner }: Wrapper, Pair(a, b): Pair) -> i64 {
     inner + a + b
+}
+
+#[command]
+fn streams(on_event: Channel<str>, numbers: ChannelReader<u64>) -> bool {
+    on_event.is_closed() && numbers.is_over()
 }
 
 #[command]
@@ -567,6 +572,28 @@ fn each_extractor_injects_its_value() {
             call_with_bytes::<length>(codec, BodyKind::Raw, &[0; 300]),
             Answer::Value(300.into())
         );
+    }
+}
+
+#[test]
+fn channel_argument_text_equals_tauri() {
+    for codec in CODECS {
+        let refused = |on_event: Value| {
+            let answer = call::<streams>(codec, json!({ "onEvent": on_event, "numbers": "" }));
+            answer.text().to_owned()
+        };
+        let expected =
+            "invalid channel value `x`, expected a string in the `__CHANNEL__:ID` format";
+        assert_eq!(refused(json!("x")), expected);
+        let prefix = "invalid args `onEvent` for command `streams`: invalid type: ";
+        assert!(refused(json!(7)).starts_with(prefix), "{}", refused(json!(7)));
+        assert_eq!(
+            call::<streams>(codec, ()).text(),
+            "invalid args `onEvent` for command `streams`: \
+             command streams missing required key onEvent"
+        );
+        // A connection may have none at all.
+        assert_eq!(refused(json!("__CHANNEL__:7")), "this connection carries no channels");
     }
 }
 

@@ -11,10 +11,10 @@ use tramline::{
 };
 
 use crate::PATIENCE;
+use crate::channels;
 use crate::codec::Marked;
 use crate::gate::Gates;
 use crate::prices::{no_prices, total};
-use crate::stress;
 use crate::tally::{Count, Tally};
 
 /// What the listeners of a test server count.
@@ -438,7 +438,7 @@ fn capabilities() -> Capabilities {
     ];
     let allowed = names.iter().fold(Capabilities::none(), |allowed, name| allowed.command(name));
     let allowed = EVENTS.iter().fold(allowed, |allowed, name| allowed.event(name));
-    stress::capabilities(allowed)
+    channels::capabilities(allowed)
 }
 
 /// The server of a test, in whichever process.
@@ -523,5 +523,5 @@ pub fn serve(server: Server, limits: Limits) -> Server {
                 let _ = event.peer().emit("down", &number);
             }
         });
-    stress::serve(server)
+    channels::serve(server)
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`fixture`]: one server and its clients, for each transport and codec.
 //! - [`child`]: other processes, which never outlive a test.
-//! - [`commands`] and [`gate`]: what the server of a test does, and how a test holds it up without
+//! - [`commands`], [`channels`] and [`gate`]: what the server of a test does, and how a test holds it up without
 //!   a clock.
 //! - [`bounded()`]: nothing hangs for ever.
 //! - [`prices`]: a value with parts, of which one may be wrong.
@@ -26,6 +26,7 @@ pub mod acl;
 pub mod api_flood;
 pub mod bounded;
 pub mod census;
+pub mod channels;
 pub mod child;
 pub mod codec;
 pub mod commands;

@@ -6,14 +6,15 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tramline::{
-    AnyCodec, Capabilities, Client, InvokeError, Peer, Running, Server, State, WaitMode, command,
-    commands, json,
+    AnyCodec, Capabilities, Channel, Client, InvokeError, Peer, Running, Server, State, WaitMode,
+    command, commands, json,
 };
 use tramline_tests::fixture::{Transport, limits};
 use tramline_tests::gate::Gates;
@@ -38,11 +39,14 @@ static ALLOCATOR: Counting = Counting { allocations: AtomicU64::new(0), shown: A
 thread_local! {
     /// This thread shows an allocation, which allocates.
     static SHOWS: Cell<bool> = const { Cell::new(false) };
+    /// What this thread has allocated.
+    static HERE: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Counting {
     fn count(&self) {
         self.allocations.fetch_add(1, Ordering::SeqCst);
+        HERE.set(HERE.get() + 1);
         let show = |shown: u64| shown.checked_sub(1);
         if self.shown.fetch_update(Ordering::SeqCst, Ordering::SeqCst, show).is_ok() {
             SHOWS.set(true);
@@ -93,10 +97,19 @@ fn take(id: u64, data: &[u8]) -> u64 {
     id + data.len() as u64
 }
 
+/// Leaves its end of a channel to the test.
+#[command]
+fn leave(to: Channel<Block<'static>>, left: State<'_, Left>) {
+    left.lock().expect("no panic").push(to);
+}
+
 #[command]
 fn hold(gate: String, gates: State<'_, Arc<Gates>>) {
     gates.enter(&gate);
 }
+
+/// The ends of channels that commands have left to the test.
+type Left = Arc<Mutex<Vec<Channel<Block<'static>>>>>;
 
 /// Listens to `block`: counts what comes, and holds the first one up until it may go.
 #[derive(Default)]
@@ -136,18 +149,20 @@ struct Pair {
     at_server: Arc<Listening>,
     at_client: Arc<Listening>,
     gates: Arc<Gates>,
+    left: Left,
 }
 
 impl Pair {
     fn open(mode: WaitMode) -> Self {
-        let gates = Arc::new(Gates::default());
+        let (gates, left) = (Arc::new(Gates::default()), Left::default());
         let (at_server, at_client) =
             (Arc::new(Listening::default()), Arc::new(Listening::default()));
         let endpoint = Transport::Shm.endpoint();
         let heard = Arc::clone(&at_server);
         let server = Server::new()
-            .commands(commands![take, hold])
+            .commands(commands![take, hold, leave])
             .manage(Arc::clone(&gates))
+            .manage(Arc::clone(&left))
             .listen("block", move |event| heard.hear(&event))
             .limits(limits())
             .wait_mode(mode)
@@ -156,7 +171,7 @@ impl Pair {
         let client = Client::connect(&endpoint).codec(AnyCodec::MSGPACK).limits(limits());
         let client = client.wait_mode(mode).wait().expect("it serves");
         assert_eq!(client.server().transport(), "shm");
-        Self { server, client, at_server, at_client, gates }
+        Self { server, client, at_server, at_client, gates, left }
     }
 
     /// From here on the client has a thread that reads, too.
@@ -203,6 +218,31 @@ impl Pair {
             assert_eq!(allocated, 0, "by {MESSAGES} events to {peer:?}, {what}");
         }
     }
+
+    /// Whoever sends allocates nothing, as with an event; a message that waits to be read is kept.
+    fn assert_channels_are_cheap(&self, what: &str) {
+        let (to, mut reader) = self.client.channel::<Value>();
+        self.client.invoke::<(), _>("leave", json!({ "to": to })).wait().expect("answered");
+        let sender = self.left.lock().expect("no panic").pop().expect("it was left");
+        let mut pass = |ids: std::ops::Range<u64>| {
+            let mut sent = 0;
+            for id in ids {
+                let before = HERE.get();
+                sender.send(&Block { id, data: &[7; 64] }).expect("the reader reads");
+                sent += HERE.get() - before;
+                let message = reader.recv_message().expect("no end").expect("a message");
+                assert_eq!(message.decode::<Block<'_>>().expect("a block").id, id);
+            }
+            sent
+        };
+        pass(0..WARM_UP);
+        let mut sent = 0;
+        let all = ALLOCATOR.during(0, || sent = pass(0..MESSAGES));
+        assert_eq!(sent, 0, "by sending {MESSAGES} messages of a channel, {what}");
+        // Each is kept once; now and then the reader grants room.
+        let kept = MESSAGES + MESSAGES / 100;
+        assert!(all <= kept, "{all} by {MESSAGES} messages of a channel, {what}");
+    }
 }
 
 #[test]
@@ -217,6 +257,7 @@ fn warm_calls_and_events_allocate_nothing_on_either_side() {
             pair.assert_calls_are_free(&format!("{mode:?}, the caller reads"));
             pair.listen_at_client();
             pair.assert_events_are_free(&format!("{mode:?}"));
+            pair.assert_channels_are_cheap(&format!("{mode:?}"));
             pair.server.stop();
         });
     }

@@ -469,6 +469,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
                 body_len: 0,
                 fill: &mut |_| Ok(()),
                 pages: None,
+                brings: None,
             },
             None,
             None,

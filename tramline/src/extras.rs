@@ -1,4 +1,4 @@
-//! What goes with a call's arguments: headers, attachments, the deadline.
+//! What goes with a call's arguments: headers, attachments, channels, the deadline.
 
 use std::time::Duration;
 
@@ -6,6 +6,8 @@ use tramline_core::codec::AnyCodec;
 use tramline_core::command::{RawBody, Reply};
 use tramline_core::envelope::{BodyKind, DeadlineOnly, Extension, ExtensionBuf};
 use tramline_core::{ConfigError, EncodeError, FrameWriter, Pages, SendError};
+
+use crate::link::Brought;
 
 /// Headers and attachments of one call.
 #[derive(Default)]
@@ -46,17 +48,22 @@ impl Written {
     pub(crate) fn new(
         extras: Option<&Extras<'_>>,
         timeout: Option<Duration>,
+        brings: Option<&Brought>,
     ) -> Result<Self, SendError> {
         // Rounded up: the caller gives up by its own clock, and must not be told that it has before.
         let left_ms = timeout
             .map(|timeout| u32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(u32::MAX));
-        let Some(extras) = extras else {
+        if extras.is_none() && brings.is_none() {
             return Ok(left_ms.map_or(Self::Nothing, |ms| Self::Deadline(DeadlineOnly::new(ms))));
-        };
-        if let Some(wrong) = &extras.wrong {
-            return Err(wrong.clone().into());
         }
-        let mut extension = extras.extension.clone();
+        let mut extension = match extras {
+            Some(Extras { wrong: Some(wrong), .. }) => return Err(wrong.clone().into()),
+            Some(extras) => extras.extension.clone(),
+            None => ExtensionBuf::default(),
+        };
+        if let Some(brought) = brings {
+            brought.write(&mut extension)?;
+        }
         if let Some(left_ms) = left_ms {
             extension.deadline(left_ms)?;
         }
@@ -98,6 +105,10 @@ impl<A: Reply> Reply for Attached<'_, A> {
         self.attachments
             .iter()
             .try_for_each(|one| out.put(one.bytes()).map_err(|e| EncodeError::new("attachment", e)))
+    }
+
+    fn channels(&self, found: &mut dyn FnMut(u32)) {
+        self.args.channels(found);
     }
 
     fn pages(&self) -> Option<std::sync::Arc<dyn Pages>> {

@@ -20,7 +20,7 @@ use tramline_core::{
 
 use crate::client::Client;
 use crate::extras::{Attached, Extras, Written};
-use crate::link::{Ended, Link, Outgoing, deadline_passed};
+use crate::link::{Brought, Ended, Link, Outgoing, deadline_passed};
 
 /// A call about to be made: `.await` it or `.wait()` for it.
 ///
@@ -127,8 +127,10 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
         let link = self.client.link();
         let codec = link.codec();
         let args = Attached::new(&self.args, self.extras.as_deref());
-        let written = Written::new(self.extras.as_deref(), self.timeout)?;
+        // First: whatever goes wrong from here on ends them.
+        let brings = Brought::by(link, &self.args);
         check_name(self.command)?;
+        let written = Written::new(self.extras.as_deref(), self.timeout, brings.as_ref())?;
         link.call(
             Outgoing {
                 kind: self.kind,
@@ -137,6 +139,7 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
                 body: A::BODY,
                 body_len: args.len_hint(),
                 pages: args.pages(),
+                brings: brings.as_ref(),
                 fill: &mut |out| args.encode(codec, out),
             },
             self.timeout,
@@ -197,13 +200,15 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
 
     /// Sends what can be sent at once; the rest is the future's.
     fn start(self) -> Result<Pending<T>, InvokeError> {
+        let link = self.client.link();
+        // First: whatever goes wrong from here on ends them.
+        let brings = Brought::by(link, &self.args);
         check_name(self.command)?;
         if self.token.is_some_and(CancelToken::is_cancelled) {
             return Err(CallCancelled.into());
         }
-        let written = Written::new(self.extras.as_deref(), self.timeout)?;
+        let written = Written::new(self.extras.as_deref(), self.timeout, brings.as_ref())?;
         self.client.ensure_runner().map_err(SendError::Link)?;
-        let link = self.client.link();
         let codec = link.codec();
         // A time beyond the clock's range is never.
         let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -232,7 +237,12 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
             link.kick_runner();
         }
         match sent {
-            Ok(()) => Ok(pending),
+            Ok(()) => {
+                if let Some(brought) = &brings {
+                    brought.sent();
+                }
+                Ok(pending)
+            }
             Err(SendError::Full) => {
                 let body = match args.pages() {
                     Some(pages) => RawBody::Pages(pages),
@@ -245,7 +255,11 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
                 let sending = blocking::unblock(move || {
                     let head = Head::new(kind, A::BODY, id, &command);
                     let head = head.extended(written.as_extension());
-                    send_body(&*link, &head, &body, Patience::SendTimeout)
+                    send_body(&*link, &head, &body, Patience::SendTimeout)?;
+                    if let Some(brought) = &brings {
+                        brought.sent();
+                    }
+                    Ok(())
                 });
                 pending.sending = Some(Box::pin(sending));
                 Ok(pending)

@@ -8,6 +8,7 @@
 
 mod admit;
 mod capability_files;
+mod channels;
 mod client;
 mod clients;
 mod endpoint;
@@ -38,6 +39,7 @@ pub use tramline_core::acl::{
     ScopeObjectMatch, Scopes,
 };
 pub use tramline_core::answer::{Answer, FromAnswer};
+pub use tramline_core::channel::{Channel, ChannelArg, ChannelMessage, ChannelReader};
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
 pub use tramline_core::command::{
     Attachment, Call, CommandArg, CommandFuture, Commands, Raw, RawBody, Request,
@@ -50,7 +52,7 @@ pub use tramline_core::transport::WaitMode;
 pub use tramline_core::{
     CallCancelled, CancelToken, Cancelled, ConfigError, ConnectError, DeadlinePassed, DecodeError,
     EncodeError, Error, FrameWriter, HandlerFailure, InvokeError, Limits, LinkError, OnCancel,
-    PeerFault, PeerIdentity, Rejection, SendError,
+    PeerFault, PeerIdentity, RecvError, Rejection, SendError,
 };
 pub use tramline_macros::{command, commands};
 pub use tramline_transport_shm::{BlobBuilder, SealedBlob, set_mapped_limit};

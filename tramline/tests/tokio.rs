@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use tramline::{Capabilities, Client, Server, command, commands, json};
+use tramline::{
+    Capabilities, Channel, ChannelReader, Client, RecvError, SendError, Server, command, commands,
+    json,
+};
 
 #[command]
 async fn nap(ms: u64) -> u64 {
@@ -29,6 +32,48 @@ async fn async_commands_run_on_the_servers_tokio_runtime() -> Result<(), tramlin
         let answer = nap.await.expect("the task ran");
         assert_eq!(answer?, ms as u64);
     }
+    tokio::task::spawn_blocking(move || server.stop()).await.expect("the server stopped");
+    Ok(())
+}
+
+#[command]
+async fn double(mut from: ChannelReader<u64>, to: Channel<u64>) -> Result<(), String> {
+    while let Some(number) = from.recv_async().await {
+        let number = number.map_err(|e| e.to_string())?;
+        to.send_async(&(2 * number)).await.map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn channels_stream_both_ways_between_tasks() -> Result<(), tramline::Error> {
+    // More than a window on either side.
+    const COUNT: u64 = 10_000;
+    let endpoint = format!("auto:tokio-channels-{}", std::process::id());
+    let server = Server::new()
+        .commands(commands![double])
+        .allow(Capabilities::all())
+        .on_tokio()
+        .start(&endpoint)?;
+    let client = Client::connect(&endpoint).await?;
+    let (from, sender) = client.channel_to::<u64>();
+    let (to, mut reader) = client.channel::<u64>();
+    let sending = tokio::spawn(async move {
+        for number in 0..COUNT {
+            sender.send_async(&number).await?;
+        }
+        Ok::<_, SendError>(())
+    });
+    let reading = tokio::spawn(async move {
+        for number in 0..COUNT {
+            assert_eq!(reader.recv_async().await.expect("no end")?, 2 * number);
+        }
+        assert!(reader.recv_async().await.is_none());
+        Ok::<_, RecvError>(())
+    });
+    client.invoke::<(), _>("double", json!({ "from": from, "to": to })).await?;
+    sending.await.expect("the task ran")?;
+    reading.await.expect("the task ran")?;
     tokio::task::spawn_blocking(move || server.stop()).await.expect("the server stopped");
     Ok(())
 }

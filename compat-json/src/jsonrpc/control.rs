@@ -42,6 +42,14 @@ pub enum Control<'a> {
         /// The value's JSON.
         value: &'a str,
     },
+    /// `$/progressEnd {token, error?}`: the client sends nothing more on this channel, or reads it no
+    /// more.
+    ProgressEnd {
+        /// The token's JSON, as it was written.
+        token: Id<'a>,
+        /// The JSON of what went wrong, if something did.
+        error: Option<&'a str>,
+    },
     /// `$/setTrace {value}`.
     SetTrace(Trace),
     /// `$/listen {event}`: only events that were asked for, from now on, and this one among them.
@@ -77,14 +85,15 @@ impl<'a> Control<'a> {
     }
 
     fn understand(method: &str, params: &'a str) -> Option<Self> {
-        let names = ["id", "token", "value", "event"];
+        let names = ["id", "token", "value", "event", "error"];
         let found =
             Scanner::new(params).members(names).ok().filter(|found| found.twice.is_none())?;
-        let [id, token, value, event] = found.values;
+        let [id, token, value, event, error] = found.values;
         let text = |json: Option<&'a str>| json.filter(|json| json.starts_with('"')).map(unescape);
         Some(match method {
             "$/cancelRequest" => Self::Cancel(Id::new(id?)?),
             "$/progress" => Self::Progress { token: Id::new(token?)?, value: value? },
+            "$/progressEnd" => Self::ProgressEnd { token: Id::new(token?)?, error },
             "$/setTrace" => Self::SetTrace(Trace::from_name(&text(value)?)?),
             "$/listen" => Self::Listen(text(event)?.into()),
             "$/unlisten" => Self::Unlisten(text(event)?.into()),
@@ -113,6 +122,10 @@ mod tests {
                 panic!("progress: {params}");
             };
             assert_eq!((token.json(), value), (id, "[1]"));
+            let Control::ProgressEnd { token, error } = read("$/progressEnd", &params) else {
+                panic!("an end: {params}");
+            };
+            assert_eq!((token.json(), error), (id, None));
         }
     }
 
@@ -124,6 +137,7 @@ mod tests {
             ("$/cancelRequest", r#"{"id":[1]}"#),
             ("$/cancelRequest", r#"{"id":1,"id":2}"#),
             ("$/progress", r#"{"token":1}"#),
+            ("$/progressEnd", r#"{"error":1}"#),
             ("$/setTrace", r#"{"value":"loud"}"#),
             ("$/setTrace", r#"{"value":1}"#),
             ("$/listen", r#"{"event":1}"#),

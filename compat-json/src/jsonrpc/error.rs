@@ -15,6 +15,8 @@ pub mod codes {
     pub const TOO_LARGE: &str = "message-too-large";
     /// The client cancelled the call before it had an answer.
     pub const CANCELLED: &str = "request-cancelled";
+    /// As many calls of the client as may be are at work, and one of them waits for the client.
+    pub const TOO_MANY_CALLS: &str = "too-many-calls";
 }
 
 /// Why a request has no result.
@@ -104,9 +106,11 @@ impl ErrorObject {
             core_codes::UNKNOWN_COMMAND => (-32601, "Method not found"),
             core_codes::BAD_ARGUMENTS => (-32602, "Invalid params"),
             core_codes::COMMAND_FAILED => (-32000, "Command failed"),
-            core_codes::DENIED | core_codes::TOO_MANY_PEERS | core_codes::PEER_REFUSED => {
-                (-32010, "Denied")
-            }
+            core_codes::CHANNEL_FAILED => (-32000, "Channel failed"),
+            core_codes::DENIED
+            | core_codes::TOO_MANY_PEERS
+            | core_codes::PEER_REFUSED
+            | codes::TOO_MANY_CALLS => (-32010, "Denied"),
             core_codes::OVER_QUOTA => (-32012, "Over quota"),
             "deadline-passed" => (-32011, "Deadline passed"),
             codes::CANCELLED => (-32800, "Request cancelled"),
@@ -118,27 +122,40 @@ impl ErrorObject {
     /// The answer to the request with this id, which must be JSON.
     #[must_use]
     pub fn response(&self, id: &str) -> Vec<u8> {
+        let mut out = br#"{"jsonrpc":"2.0","error":"#.to_vec();
+        self.write(&mut out);
+        out.extend_from_slice(b",\"id\":");
+        out.extend_from_slice(id.as_bytes());
+        out.push(b'}');
+        out
+    }
+
+    /// The object alone.
+    #[must_use]
+    pub fn json(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
         let (number, message) = self.kind();
         // Our own words for it: "invalid args `NAME` for command ..".
         let path = self.text.as_deref().filter(|_| &*self.code == core_codes::BAD_ARGUMENTS);
         let path =
             path.and_then(|text| Some(text.strip_prefix("invalid args `")?.split_once('`')?.0));
         let data = Data { code: &self.code, text: self.text.as_deref(), offset: self.offset, path };
-        let mut out = Vec::with_capacity(192);
+        out.reserve(192);
         // Writing to memory does not fail, nor have texts and numbers no JSON form.
-        let _ = write!(
-            out,
-            r#"{{"jsonrpc":"2.0","error":{{"code":{number},"message":"{message}","data":"#
-        );
-        let _ = serde_json::to_writer(&mut out, &data);
+        let _ = write!(out, r#"{{"code":{number},"message":"{message}","data":"#);
+        let _ = serde_json::to_writer(&mut *out, &data);
         if let Some(value) = &self.value {
             out.pop();
             out.extend_from_slice(b",\"value\":");
             out.extend_from_slice(value);
             out.push(b'}');
         }
-        let _ = write!(out, r#"}},"id":{id}}}"#);
-        out
+        out.push(b'}');
     }
 }
 
@@ -167,9 +184,11 @@ mod tests {
             (core_codes::RESULT_NOT_ENCODABLE, -32603),
             (core_codes::RESULT_TOO_LARGE, -32603),
             (core_codes::COMMAND_FAILED, -32000),
+            (core_codes::CHANNEL_FAILED, -32000),
             (core_codes::DENIED, -32010),
             (core_codes::PEER_REFUSED, -32010),
             (core_codes::OVER_QUOTA, -32012),
+            (codes::TOO_MANY_CALLS, -32010),
             ("deadline-passed", -32011),
             (codes::CANCELLED, -32800),
         ] {

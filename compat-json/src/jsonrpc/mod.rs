@@ -11,7 +11,7 @@
 //! | notification of a command's name | call whose result is dropped |
 //! | any other notification | event; see [`notification`] for its payload |
 //! | `$/cancelRequest` | cancel; what the call answers afterwards is dropped |
-//! | `$/progress` | message of a channel: the token is the channel's id |
+//! | `$/progress`, `$/progressEnd`, `$/progressCredit` | a channel's message, end and credit: the token is what the client gave as the argument |
 //! | `$/listen`, `$/unlisten` | the client's choice of events; without one it hears all it may |
 //! | `$/setTrace`, `$/logTrace` | a line for each message, for people |
 //! | raw bytes | array of numbers |
@@ -33,5 +33,6 @@ pub use error::{ErrorObject, codes};
 pub use framing::{Deframer, Framing, MAX_HEADER_LEN, Received};
 pub use message::{Id, Incoming, MAX_BATCH_MEMBERS, Message};
 pub use write::{
-    body_to_json, log_trace, notification, params_to_payload, progress, result_response,
+    body_to_json, log_trace, notification, params_to_payload, progress, progress_credit,
+    progress_end, result_response,
 };

@@ -104,6 +104,29 @@ pub fn progress(token: &str, value: &[u8]) -> Vec<u8> {
     out
 }
 
+/// `$/progressEnd`: nothing more comes on the channel that bears this token, or nobody reads it any
+/// more. `error` is the JSON of an error object. All parts are JSON.
+#[must_use]
+pub fn progress_end(token: &str, error: Option<&[u8]>) -> Vec<u8> {
+    let mut out = br#"{"jsonrpc":"2.0","method":"$/progressEnd","params":{"token":"#.to_vec();
+    out.extend_from_slice(token.as_bytes());
+    if let Some(error) = error {
+        out.extend_from_slice(b",\"error\":");
+        out.extend_from_slice(error);
+    }
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// `$/progressCredit`: the client may send so many bytes more on the channel that bears this token.
+#[must_use]
+pub fn progress_credit(token: &str, bytes: u64) -> Vec<u8> {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"$/progressCredit","params":{{"token":{token},"bytes":{bytes}}}}}"#
+    )
+    .into_bytes()
+}
+
 /// `$/logTrace`: what happened, for people; with the message's params or result if that is wanted.
 #[must_use]
 pub fn log_trace(message: &str, verbose: Option<&str>) -> Vec<u8> {
@@ -143,6 +166,18 @@ mod tests {
         assert_eq!(
             text(progress("7", b"{}")),
             r#"{"jsonrpc":"2.0","method":"$/progress","params":{"token":7,"value":{}}}"#
+        );
+        assert_eq!(
+            text(progress_end("7", None)),
+            r#"{"jsonrpc":"2.0","method":"$/progressEnd","params":{"token":7}}"#
+        );
+        assert_eq!(
+            text(progress_end("\"x\"", Some(b"{}"))),
+            r#"{"jsonrpc":"2.0","method":"$/progressEnd","params":{"token":"x","error":{}}}"#
+        );
+        assert_eq!(
+            text(progress_credit("7", 5)),
+            r#"{"jsonrpc":"2.0","method":"$/progressCredit","params":{"token":7,"bytes":5}}"#
         );
         assert_eq!(
             text(log_trace("a \"b\"", Some("{}"))),

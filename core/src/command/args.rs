@@ -10,7 +10,7 @@ use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::faults::{Again, Refused, shown_name, without_value};
+use super::faults::{Again, Refused, bad, shown_name, without_value};
 use super::{Call, Raw};
 use crate::cancel::CancelToken;
 use crate::codec::AnyCodec;
@@ -35,7 +35,7 @@ pub enum ArgSource {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a command",
     label = "this command's parameter",
-    note = "a parameter is `State<T>`, `Peer`, `Request`, `CancelToken`, `Attachment`, `Raw`, `&str`, `&[u8]` or a type that implements `serde::Deserialize`"
+    note = "a parameter is `State<T>`, `Peer`, `Request`, `CancelToken`, `Channel<T>`, `ChannelReader<T>`, `Attachment`, `Raw`, `&str`, `&[u8]` or a type that implements `serde::Deserialize`"
 )]
 pub trait CommandArg<'a>: Sized {
     /// Where the value comes from.
@@ -49,6 +49,17 @@ pub trait CommandArg<'a>: Sized {
     fn from_body<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         let _ = deserializer;
         Err(de::Error::custom("this parameter is not part of the body"))
+    }
+
+    /// Makes what was read from the body fit for use, with the help of the call.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be, in words for the caller.
+    #[inline]
+    fn bind(self, call: &Call<'a>, name: &str) -> Result<Self, String> {
+        let _ = (call, name);
+        Ok(self)
     }
 
     /// Takes the value from the call.
@@ -420,7 +431,7 @@ fn finish<'a, T: CommandArg<'a>>(
     slot: Option<T>,
 ) -> Result<T, Rejection> {
     match slot {
-        Some(value) => Ok(value),
+        Some(value) => value.bind(call, name).map_err(bad),
         None => without_value(call, name),
     }
 }

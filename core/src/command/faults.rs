@@ -25,7 +25,7 @@ pub(super) fn shown_name<'a>(call: &Call<'a>) -> &'a str {
 
 /// Tauri's words, so that programs which show or match them see what they know.
 #[cold]
-pub(super) fn invalid(call: &Call<'_>, name: &str, cause: impl fmt::Display) -> Rejection {
+pub(crate) fn invalid(call: &Call<'_>, name: &str, cause: impl fmt::Display) -> Rejection {
     bad(format_args!("invalid args `{name}` for command `{}`: {cause}", shown_name(call)))
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use self::args::{ArgSource, Args, Attachment, BytesArg, CommandArg, Request, TextArg};
+pub(crate) use self::faults::invalid;
 pub use self::reply::{Outcome, Raw, RawBody, Reply, ViaResult, ViaValue};
 use crate::acl::CallScopes;
 use crate::cancel::CancelToken;
@@ -284,6 +285,7 @@ impl<'a> Call<'a> {
             }
             sent => self.after_send(sent),
         }
+        self.settle_channels();
     }
 
     fn send(
@@ -309,6 +311,18 @@ impl<'a> Call<'a> {
                 }
             }
             sent => self.after_send(sent),
+        }
+        self.settle_channels();
+    }
+
+    /// The channels that came with the call and that its command did not take end with it.
+    #[inline]
+    fn settle_channels(&self) {
+        if !self.extension.is_empty() && self.extension.channels().next().is_some() {
+            let port = self.peer.port();
+            if let Some(channels) = port.channels() {
+                channels.settle(port, self.id, self.patience);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use super::Call;
+use crate::channel::mentioned;
 use crate::codec::AnyCodec;
 use crate::envelope::BodyKind;
 use crate::error::EncodeError;
@@ -134,6 +135,11 @@ pub trait Reply {
     /// As [`Codec::encode`](crate::Codec::encode).
     fn encode(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError>;
 
+    /// Calls `found` with the number of each channel that is an argument, if this is arguments.
+    fn channels(&self, found: &mut dyn FnMut(u32)) {
+        let _ = found;
+    }
+
     /// The body as pages that a transport may hand over instead of having it written.
     #[inline]
     fn pages(&self) -> Option<Arc<dyn Pages>> {
@@ -151,6 +157,10 @@ impl<T: Serialize + ?Sized> Reply for T {
     #[inline]
     fn encode(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
         codec.encode(self, out)
+    }
+
+    fn channels(&self, found: &mut dyn FnMut(u32)) {
+        mentioned(self, found);
     }
 }
 

@@ -7,10 +7,14 @@ use crate::error::{ConfigError, PeerFault};
 /// Longest extension in bytes.
 pub const MAX_EXTENSION_LEN: usize = u16::MAX as usize;
 
+/// Channels that one call may bring. A choice: more than a command has parameters.
+pub const MAX_CALL_CHANNELS: usize = 16;
+
 const TAG_LEN: usize = 3;
 const DEADLINE: u8 = 1;
 const HEADER: u8 = 2;
 const ATTACHMENT: u8 = 3;
+const CHANNEL: u8 = 4;
 /// Tags from here on must be understood; others that are not known are skipped.
 const FIRST_CRITICAL: u8 = 128;
 
@@ -41,6 +45,13 @@ pub enum Field<'a> {
         /// How many bytes.
         len: u64,
     },
+    /// A channel that the arguments name.
+    Channel {
+        /// Its number, chosen by the caller and never used again on this connection.
+        id: u32,
+        /// What may be sent to the caller at first, in bytes; 0: the caller is who sends.
+        credit: u64,
+    },
 }
 
 impl<'a> Extension<'a> {
@@ -54,14 +65,20 @@ impl<'a> Extension<'a> {
     /// [`PeerFault`] names the field and what was found in it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PeerFault> {
         let mut rest = bytes;
-        let mut deadlines = 0;
+        let (mut deadlines, mut channels) = (0, 0);
         while !rest.is_empty() {
             let (tag, content, after) = split(rest)?;
-            if let Some(Field::Deadline { .. }) = read(tag, content)? {
-                deadlines += 1;
+            match read(tag, content)? {
+                Some(Field::Deadline { .. }) => deadlines += 1,
+                Some(Field::Channel { .. }) => channels += 1,
+                _ => {}
             }
             if deadlines > 1 {
                 return Err(PeerFault::new("extension", "a second deadline"));
+            }
+            if channels > MAX_CALL_CHANNELS {
+                let what = format_args!("more than {MAX_CALL_CHANNELS} channels");
+                return Err(PeerFault::new("extension", what));
             }
             rest = after;
         }
@@ -69,7 +86,7 @@ impl<'a> Extension<'a> {
     }
 
     /// The fields in their order.
-    pub fn fields(self) -> impl Iterator<Item = Field<'a>> {
+    pub fn fields(self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
             while !rest.is_empty() {
@@ -94,6 +111,14 @@ impl<'a> Extension<'a> {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The channels in their order: number and credit.
+    pub fn channels(self) -> impl Iterator<Item = (u32, u64)> + use<'a> {
+        self.fields().filter_map(|field| match field {
+            Field::Channel { id, credit } => Some((id, credit)),
+            _ => None,
+        })
     }
 
     /// Bytes of all attachments together.
@@ -140,6 +165,12 @@ fn read(tag: u8, content: &[u8]) -> Result<Option<Field<'_>>, PeerFault> {
                 Field::Attachment { name: text(name)?, len: u64::from_le_bytes(*len) }
             }
             None => return wrong("an attachment's length is cut off"),
+        },
+        CHANNEL => match (content.first_chunk(), content.last_chunk()) {
+            (Some(id), Some(credit)) if content.len() == 12 => {
+                Field::Channel { id: u32::from_le_bytes(*id), credit: u64::from_le_bytes(*credit) }
+            }
+            _ => return wrong("a channel has 12 bytes"),
         },
         FIRST_CRITICAL.. => {
             return Err(PeerFault::new("extension", format_args!("field {tag} is not known here")));
@@ -217,6 +248,20 @@ impl ExtensionBuf {
         self.add(ATTACHMENT, &[&(len as u64).to_le_bytes(), name.as_bytes()])
     }
 
+    /// Adds a channel, see [`Field::Channel`].
+    ///
+    /// # Errors
+    ///
+    /// More than [`MAX_CALL_CHANNELS`], or the extension would be longer than
+    /// [`MAX_EXTENSION_LEN`].
+    pub fn channel(&mut self, id: u32, credit: u64) -> Result<(), ConfigError> {
+        let count = self.as_extension().channels().count() + 1;
+        if count > MAX_CALL_CHANNELS {
+            return Err(limit("channels of one call", count, 0, MAX_CALL_CHANNELS));
+        }
+        self.add(CHANNEL, &[&id.to_le_bytes(), &credit.to_le_bytes()])
+    }
+
     fn add(&mut self, tag: u8, parts: &[&[u8]]) -> Result<(), ConfigError> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let all = self.0.len() + TAG_LEN + len;
@@ -253,6 +298,7 @@ mod tests {
         written.deadline(1500).expect("room");
         written.header("größe", "").expect("room");
         written.attachment("image", 1 << 40).expect("room");
+        written.channel(7, 1 << 18).expect("room");
         let read = Extension::parse(&written.0).expect("our own");
         assert_eq!(
             read.fields().collect::<Vec<_>>(),
@@ -260,8 +306,10 @@ mod tests {
                 Field::Deadline { left_ms: 1500 },
                 Field::Header { name: "größe", value: "" },
                 Field::Attachment { name: "image", len: 1 << 40 },
+                Field::Channel { id: 7, credit: 1 << 18 },
             ]
         );
+        assert_eq!(read.channels().collect::<Vec<_>>(), [(7, 1 << 18)]);
         assert_eq!(read.attachments_len(), 1 << 40);
         let bytes = DeadlineOnly::new(7);
         let alone = Extension::parse(bytes.as_extension().bytes()).expect("our own");
@@ -270,7 +318,9 @@ mod tests {
 
     #[test]
     fn what_breaks_a_rule_is_refused_and_what_is_new_is_skipped() {
-        let refused: [&[u8]; 11] = [
+        let channels = [4, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].repeat(17);
+        assert!(Extension::parse(&channels[15..]).is_ok(), "16 may be");
+        let refused: [&[u8]; 14] = [
             &[1],
             &[1, 4, 0],
             &[1, 4, 0, 1, 2, 3],
@@ -281,6 +331,9 @@ mod tests {
             &[2, 2, 0, 2, b'x'],
             &[2, 2, 0, 1, 0xff],
             &[3, 7, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[4, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[4, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &channels,
             &[128, 0, 0],
         ];
         for bytes in refused {
@@ -301,6 +354,8 @@ mod tests {
         written.header("a", &"x".repeat(65_530)).expect("just fits");
         assert!(written.header("b", "").is_err());
         assert_eq!(written.as_extension().bytes().len(), MAX_EXTENSION_LEN);
+        let mut written = ExtensionBuf::default();
+        assert!((0..20).filter(|id| written.channel(*id, 0).is_ok()).eq(0..16));
     }
 
     proptest! {

@@ -5,7 +5,9 @@
 
 mod extension;
 
-pub use self::extension::{DeadlineOnly, Extension, ExtensionBuf, Field, MAX_EXTENSION_LEN};
+pub use self::extension::{
+    DeadlineOnly, Extension, ExtensionBuf, Field, MAX_CALL_CHANNELS, MAX_EXTENSION_LEN,
+};
 use crate::error::PeerFault;
 use crate::limits::MAX_NAME_LEN;
 
@@ -39,6 +41,8 @@ pub enum Kind {
     Channel = 10,
     /// The channel with this id has ended; a name is the code of the error that ended it.
     ChannelEnd = 11,
+    /// The other side may send so many bytes more on the channel with this id.
+    ChannelCredit = 12,
 }
 
 impl Kind {
@@ -57,6 +61,7 @@ impl Kind {
             9 => Self::Cancel,
             10 => Self::Channel,
             11 => Self::ChannelEnd,
+            12 => Self::ChannelCredit,
             _ => return None,
         })
     }
@@ -309,7 +314,7 @@ mod tests {
             Envelope::parse(&bad).expect_err("must be refused").at
         };
         assert_eq!(refused_at(0, 0), "kind");
-        assert_eq!(refused_at(0, 12), "kind");
+        assert_eq!(refused_at(0, 13), "kind");
         assert_eq!(refused_at(1, 3), "body kind");
         assert_eq!(refused_at(2, 5), "name_len");
         for reserved in [3, 6, 7] {
@@ -341,7 +346,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_head_survives_the_wire(
-            kind in 1u8..=11, body in 1u8..=2, id: u64, name in "\\PC{0,60}", bytes: Vec<u8>,
+            kind in 1u8..=12, body in 1u8..=2, id: u64, name in "\\PC{0,60}", bytes: Vec<u8>,
             headers in proptest::collection::vec("\\PC{0,20}", 0..4)
         ) {
             let (kind, body) = (Kind::from_u8(kind), BodyKind::from_u8(body));

@@ -72,6 +72,7 @@ fn main() {
             println!("{:?}", held.wait().map_err(|e| e.code().to_owned()));
         }
         ["traffic", endpoint] => traffic(endpoint),
+        ["channels", endpoint] => channels(endpoint),
         ["stress", endpoint, seed, seconds] => {
             end_with_input();
             let seconds = Duration::from_secs(seconds.parse().expect("seconds"));
@@ -138,6 +139,29 @@ fn traffic(endpoint: &str) {
             return;
         }
     }
+}
+
+/// A channel in each direction, as fast as they go.
+fn channels(endpoint: &str) {
+    let client = connect(endpoint);
+    end_with_input();
+    let (to, mut reader) = client.channel::<u64>();
+    let (from, sender) = client.channel_to::<u64>();
+    std::thread::scope(|scope| {
+        let call = |command, key: &str, arg| {
+            let args = tramline::json!({ "gate": command, key: arg });
+            let client = &client;
+            scope.spawn(move || client.invoke::<serde_json::Value, _>(command, args).wait());
+        };
+        call("send_until_closed", "to", to);
+        call("read_until_over", "from", from);
+        // Both commands have begun.
+        assert!(reader.recv().is_some());
+        sender.send(&0).expect("it reads");
+        scope.spawn(move || reader.into_iter().count());
+        println!("ready");
+        while sender.send(&1).is_ok() {}
+    });
 }
 
 /// Ends this process when whoever started it is gone or hangs up.

@@ -4,6 +4,8 @@ mod async_calls;
 mod blobs;
 mod calls;
 mod cancel;
+mod channel_ends;
+mod channels;
 mod ends;
 mod events;
 mod extras;

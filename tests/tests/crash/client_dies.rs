@@ -83,6 +83,24 @@ fn killing_a_client_in_the_middle_of_traffic_leaves_the_others_alone() {
 }
 
 #[test]
+fn killing_a_client_ends_its_channels_at_the_server() {
+    with_server(|server, endpoint, other, _| {
+        for round in 1..=5 {
+            let mut channels = Peer::ready(PEER, &["channels", &endpoint]);
+            channels.kill();
+            for gate in ["send_until_closed peer-died", "read_until_over peer-died"] {
+                let args = json!({ "gate": gate, "count": round });
+                let seen = other.invoke::<(), _>("wait_entered", args).timeout(PATIENCE);
+                seen.wait().expect("the command has ended");
+            }
+        }
+        wait_for_clients(&server, 1);
+        assert_serves(&other);
+        server.stop();
+    });
+}
+
+#[test]
 fn a_stopped_client_process_does_not_hold_up_the_others() {
     use rustix::process::{Pid, Signal, kill_process};
 

@@ -5,6 +5,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use serde_json::Value;
 use tramline::{Client, InvokeError, LinkError, SendError, json};
 use tramline_tests::fixture::{Fixture, Setup, Transport};
 use tramline_tests::random::Random;
@@ -200,6 +201,47 @@ fn large_events_from_before_the_death_are_delivered_when_a_sender_is_the_first_t
         eventually("all events were delivered", || Arc::strong_count(&came) == 1);
         let expected: Vec<_> = (0..count).map(|number| (number, ballast)).collect();
         assert_eq!(*came.lock().expect("no panic"), expected);
+    });
+}
+
+#[test]
+fn killing_the_server_ends_channels_with_peer_died() {
+    with_server(|mut f| {
+        let (to, mut quiet) = f.client.channel::<bool>();
+        let (from, sender) = f.client.channel_to::<str>();
+        let (numbers, mut busy) = f.client.channel::<(u64, String)>();
+        thread::scope(|scope| {
+            let call = |command, args| {
+                let client = &f.client;
+                scope.spawn(move || client.invoke::<Value, _>(command, args).wait());
+            };
+            call("tell_cancelled", json!({ "gate": "quiet", "to": to }));
+            call("count_up_late", json!({ "gate": "late", "numbers": from }));
+            let args = json!({ "count": u64::MAX, "ballast": 100, "numbers": numbers });
+            call("count_to", args);
+            // One waits for a message, one for room, one for neither.
+            let quiet = scope.spawn(|| quiet.recv().expect("an error").expect_err("it died"));
+            f.wait_entered("late", 1);
+            let sending = scope.spawn(|| (0..).find_map(|_| sender.send("x").err()));
+            assert!(busy.messages().take(1000).all(|number| number.is_ok()));
+            f.wait_entered("quiet", 1);
+            kill_scoped(&f);
+            assert_eq!(quiet.join().expect("no panic").code(), "peer-died");
+            let error = sending.join().expect("no panic").expect("an error");
+            assert_eq!(error.code(), "peer-died", "{error:?}");
+            // What had come is read first, in order.
+            let mut next = 1000;
+            let error = loop {
+                match busy.recv().expect("an error") {
+                    Ok((number, _)) => assert_eq!(number, next),
+                    Err(error) => break error,
+                }
+                next += 1;
+            };
+            assert_eq!(error.code(), "peer-died");
+            assert!(busy.recv().is_none());
+        });
+        f.process().expect("another process").kill();
     });
 }
 

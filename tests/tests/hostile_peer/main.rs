@@ -5,6 +5,7 @@
 //! and holds nothing more than before in the end.
 #![cfg(target_os = "linux")]
 
+mod channels;
 mod clients;
 mod handshakes;
 mod messages;
@@ -72,6 +73,7 @@ fn number(variant: &Variant, what: &str) -> u64 {
 #[test]
 fn every_attack_of_the_hostile_program_is_performed() {
     let suite = [
+        include_str!("channels.rs"),
         include_str!("clients.rs"),
         include_str!("handshakes.rs"),
         include_str!("messages.rs"),

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 use tramline::compat_json::jsonrpc::Framing;
-use tramline::{BodyKind, Capabilities, Clients, Peer, Server, State, command, commands};
-use tramline_core::envelope::{Head, Kind};
-use tramline_core::peer::{Patience, send_bytes};
+use tramline::{Capabilities, Clients, Peer, Server, State, command, commands};
 use tramline_tests::bounded;
 use tramline_tests::json_rpc::Served;
 
@@ -48,18 +46,8 @@ fn tell_all(text: String, clients: State<'_, Clients>) -> usize {
     clients.list().len()
 }
 
-/// Two messages of channel 7.
-#[command(inline)]
-fn report(peer: Peer) -> Result<(), String> {
-    let head = Head::new(Kind::Channel, BodyKind::Structured, 7, "");
-    for value in [&b"1"[..], br#"{"done":true}"#] {
-        send_bytes(peer.port(), &head, value, Patience::SendTimeout).map_err(|e| e.to_string())?;
-    }
-    Ok(())
-}
-
 fn ticking() -> Served {
-    let set = commands![emit, emit_bytes, tell_all, report];
+    let set = commands![emit, emit_bytes, tell_all];
     Served::new(Server::new().commands(set).allow(Capabilities::all()))
 }
 
@@ -141,19 +129,6 @@ fn an_event_reaches_every_client_framed_like_its_last_message() {
         // Nobody knew how to tell this one, so the first thing it hears is its answer.
         let first = silent.call("tell_all", &json!(["again"]));
         assert_eq!(first["params"], json!(["again"]));
-    });
-}
-
-#[test]
-fn a_channels_messages_are_progress() {
-    bounded(|| {
-        let server = ticking();
-        let mut client = server.client();
-        let first = client.call("report", &json!([]));
-        assert_eq!(first, event("$/progress", Some(json!({ "token": 7, "value": 1 }))));
-        let value = json!({ "done": true });
-        assert_eq!(client.read(), event("$/progress", Some(json!({ "token": 7, "value": value }))));
-        assert_eq!(client.read()["id"], "call");
     });
 }
 

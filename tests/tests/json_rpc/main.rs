@@ -3,6 +3,7 @@
 
 mod batches;
 mod cancel;
+mod channels;
 mod ends;
 mod errors;
 mod events;

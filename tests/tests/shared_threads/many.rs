@@ -89,6 +89,16 @@ fn calls_and_events(client: &Client, number: usize) {
     for count in COUNT..COUNT + 20 {
         assert_eq!(events.recv_timeout(PATIENCE).expect("an event"), count);
     }
+    // More than a window on a channel, read and sent meanwhile.
+    let (numbers, reader) = client.channel::<(u64, String)>();
+    let args = json!({ "count": 1000, "ballast": 300, "numbers": numbers });
+    thread::scope(|scope| {
+        let reading = scope.spawn(move || reader.into_iter().collect::<Result<Vec<_>, _>>());
+        let counted = client.invoke::<String, _>("count_to", args).timeout(PATIENCE).wait();
+        assert_eq!(counted.expect("answered"), "ok");
+        let came = reading.join().expect("no panic").expect("numbers");
+        assert!(came.iter().map(|(number, _)| *number).eq(0..1000));
+    });
     let gate = format!("gate {number}");
     let held = client.invoke::<String, _>("hold", json!({ "gate": gate }));
     let late = held.timeout(Duration::from_millis(1)).wait().expect_err("nobody opened");
@@ -134,7 +144,9 @@ fn answers_that_nobody_reads_keep_no_other_connection_waiting() {
             drop(attacker);
             assert_eq!(victim.report().code, "peer-died", "{variant}");
         }
-        assert!(victim.growth() < 64 << 20, "{} bytes", victim.growth());
+        // The pool's 500 threads may all wait for room, each with an answer of up to 64 KiB, a stack
+        // that was used, and what the allocator keeps for a thread.
+        assert!(victim.growth() < 128 << 20, "{} bytes", victim.growth());
         victim.assert_unharmed();
     });
 }
@@ -197,7 +209,9 @@ fn a_flooding_client_does_not_starve_the_others() {
             attacker.go_on();
         }
         attacker.end();
-        assert!(victim.growth() < 64 << 20, "{} bytes", victim.growth());
+        // The pool's 500 threads may all wait for room, each with an answer of up to 64 KiB, a stack
+        // that was used, and what the allocator keeps for a thread.
+        assert!(victim.growth() < 128 << 20, "{} bytes", victim.growth());
         victim.assert_unharmed();
     });
 }

@@ -35,28 +35,50 @@ impl AtWork {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whoever waits for a slot may not go on waiting.
+    pub(super) fn look_again(&self) {
+        // Whoever is about to wait holds it, and sees what has changed or is woken.
+        drop(self.counts());
+        self.ended.notify_all();
+    }
+
     /// Drops what was parked, for its answers find nobody, and lets go who waits for a slot.
     pub(super) fn connection_is_over(&self) {
         self.tokens.cancel_all();
         let parked = std::mem::take(&mut *self.parked());
         drop(parked);
-        // Whoever is about to wait holds it, and sees the end before or is woken.
-        drop(self.counts());
-        self.ended.notify_all();
+        self.look_again();
     }
 }
 
+/// Whether one more call may be in a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Free,
+    /// As many as may be are, and one waits for what stands behind this call.
+    Refused,
+    /// The connection is over.
+    Over,
+}
+
 impl Connection {
-    /// Blocks until one more call may be in a handler; false if the connection is over.
-    pub(super) fn wait_for_slot(&self) -> bool {
+    /// Blocks until one more call may be in a handler, or it is plain that this thread must not wait
+    /// for that.
+    pub(super) fn wait_for_slot(&self) -> Slot {
         let Limits { max_calls_in_flight, max_queued_len, .. } = self.limits;
-        let full = |counts: &mut Counts| {
-            (counts.calls >= max_calls_in_flight || counts.bytes >= max_queued_len)
-                && self.over().is_none()
-        };
-        let waited = self.at_work.ended.wait_while(self.at_work.counts(), full);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-        self.over().is_none()
+        let full =
+            |counts: &Counts| counts.calls >= max_calls_in_flight || counts.bytes >= max_queued_len;
+        let waited = self.at_work.ended.wait_while(self.at_work.counts(), |counts| {
+            full(counts) && self.over().is_none() && !self.channels.has_waiters()
+        });
+        let counts = waited.unwrap_or_else(PoisonError::into_inner);
+        if self.over().is_some() {
+            Slot::Over
+        } else if full(&counts) {
+            Slot::Refused
+        } else {
+            Slot::Free
+        }
     }
 
     /// Runs a command on a worker thread. Not while its client has too much to read already: the

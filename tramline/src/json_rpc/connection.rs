@@ -7,18 +7,21 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use tramline_compat_json::jsonrpc::{
-    ErrorObject, Framing, Trace, body_to_json, log_trace, notification, progress, result_response,
+    ErrorObject, Framing, Trace, body_to_json, log_trace, notification, result_response,
 };
 use tramline_core::acl::EventRights;
+use tramline_core::channel::{Channels, Token};
+use tramline_core::codec::AnyCodec;
 use tramline_core::envelope::{Head, Kind};
 use tramline_core::error::codes;
 use tramline_core::frame::Written;
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
-use tramline_core::peer::{Fill, Later, Patience, Port, send_body};
+use tramline_core::peer::{Fill, Later, Patience, Port, Work, Working, send_body};
 use tramline_core::{FrameWriter, Limits, LinkError, SendError};
 
 use super::at_work::AtWork;
 use super::calls::{Calls, Waiting, Way};
+use super::channels::Tokens;
 use super::outgoing::Outgoing;
 use crate::link::Service;
 
@@ -37,8 +40,9 @@ pub(super) type HangUp = Box<dyn Fn() + Send + Sync>;
 pub(super) struct Counts {
     /// Cancels for calls that had no answer yet.
     pub(super) cancels: AtomicU64,
-    /// Answers nobody waited for, events the client may not emit, channels without a reader,
-    /// unknown `$/` notifications.
+    /// Answers nobody waited for, events the client may not emit, messages of channels that are over
+    /// or never were, unknown `$/` notifications, calls that were refused a place and wanted no
+    /// answer.
     pub(super) ignored: AtomicU64,
 }
 
@@ -56,9 +60,14 @@ pub(crate) struct Connection {
     trace: AtomicU8,
     hears: RwLock<Hears>,
     pub(super) at_work: AtWork,
+    pub(super) channels: Channels,
+    pub(super) tokens: Tokens,
+    /// The call that runs on the thread that reads, or [`NO_CALL`].
+    inline_call: AtomicU64,
     pub(super) counts: Counts,
 }
 
+const NO_CALL: u64 = u64::MAX;
 /// The events that go to a client.
 #[derive(Default)]
 struct Hears {
@@ -87,6 +96,9 @@ impl Connection {
             trace: AtomicU8::new(Trace::Off as u8),
             hears: RwLock::default(),
             at_work: AtWork::default(),
+            channels: Channels::new(AnyCodec::JSON, &limits),
+            tokens: Tokens::default(),
+            inline_call: AtomicU64::new(NO_CALL),
             counts: Counts::default(),
         })
     }
@@ -115,15 +127,29 @@ impl Connection {
 
     /// Ends the connection now. The first reason stays.
     pub(super) fn end(&self, error: LinkError) {
+        let ended = error.clone();
         if self.outgoing.end(error) {
             self.calls.forget_all();
             self.at_work.connection_is_over();
+            self.channels.end_all(&ended);
             (self.hang_up)();
         }
     }
 
     pub(super) fn over(&self) -> Option<LinkError> {
         self.outgoing.over()
+    }
+
+    /// Runs a short command on the thread that reads.
+    pub(super) fn run_inline(&self, call: u64, run: impl FnOnce()) {
+        // Relaxed: whoever asks for this call runs it.
+        self.inline_call.store(call, Ordering::Relaxed);
+        run();
+        self.inline_call.store(NO_CALL, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_inline(&self, call: u64) -> bool {
+        self.inline_call.load(Ordering::Relaxed) == call
     }
 
     /// Closes all of them in hardly more time than one.
@@ -220,8 +246,13 @@ impl Connection {
                 None => return,
             },
         };
+        self.push_always(framing.frame(answer));
+    }
+
+    /// Sends what must not be lost, room or not.
+    pub(super) fn push_always(&self, text: Vec<u8>) {
         // Once it is over nobody is left to be told.
-        let _ = self.outgoing.push_answer(framing.frame(answer), || self.watch());
+        let _ = self.outgoing.push_answer(text, || self.watch());
     }
 
     /// Sees on a thread of its own whether the client goes on reading: an answer cannot be dropped,
@@ -283,10 +314,10 @@ impl Connection {
     }
 }
 
-/// What an error message says: the command's own value, or our words.
-fn error_object(code: &str, json: &[u8]) -> ErrorObject {
+/// What an error says: the command's own value, or our words.
+pub(super) fn error_object(code: &str, json: &[u8]) -> ErrorObject {
     let error = ErrorObject::new(code);
-    if code == codes::COMMAND_FAILED {
+    if [codes::COMMAND_FAILED, codes::CHANNEL_FAILED].contains(&code) {
         return error.value(json);
     }
     match serde_json::from_slice::<String>(json) {
@@ -308,16 +339,30 @@ impl Port for Connection {
         }
         let message = match head.kind {
             Kind::Response | Kind::Error => return self.answer(head, fill),
-            Kind::Event | Kind::Channel => self.encode(fill)?,
-            // Hello and subscriptions have no counterpart; a channel ends with its call.
+            Kind::Event | Kind::Channel | Kind::ChannelEnd | Kind::ChannelCredit => {
+                self.encode(fill)?
+            }
+            // Hello and subscriptions have no counterpart.
             _ => return Ok(()),
         };
         // A client that has said nothing yet hears nothing.
         let Some(framing) = self.framing() else { return Ok(()) };
+        if head.kind == Kind::ChannelCredit {
+            self.tell_credit(head.id, framing, &message);
+            return Ok(());
+        }
         let json = body_to_json(head.body, &message);
         self.check_len(json.len())?;
         let text = match head.kind {
-            Kind::Channel => progress(&head.id.to_string(), &json),
+            Kind::ChannelEnd => {
+                self.tell_channel_end(head, framing, &json);
+                return Ok(());
+            }
+            // What was under way when the client ended it goes nowhere.
+            Kind::Channel => match self.progress_of(head.id, &json) {
+                Some(text) => text,
+                None => return Ok(()),
+            },
             _ => notification(head.name, &json),
         };
         self.outgoing.push(framing.frame(text), patience)
@@ -337,6 +382,27 @@ impl Port for Connection {
         let hears = self.hears.read().unwrap_or_else(PoisonError::into_inner);
         let Hears { rights, chosen } = &*hears;
         chosen.as_ref().is_none_or(|names| names.contains(event)) && rights.allow(event)
+    }
+
+    fn channels(&self) -> Option<&Channels> {
+        Some(&self.channels)
+    }
+
+    fn channel_of_token(
+        &self,
+        call: u64,
+        token: &Token,
+        peer_reads: bool,
+    ) -> Option<Result<u32, String>> {
+        Some(self.add_channel(call, token, peer_reads))
+    }
+
+    fn someone_waits(&self) {
+        self.at_work.look_again();
+    }
+
+    fn elsewhere(&self, work: Work) -> Working {
+        Box::pin(blocking::unblock(work))
     }
 
     fn close(&self, reason: LinkError) {

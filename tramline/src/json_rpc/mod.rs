@@ -6,6 +6,7 @@
 
 mod at_work;
 mod calls;
+mod channels;
 mod connection;
 mod outgoing;
 mod peers;
@@ -44,8 +45,14 @@ use crate::server::{Running, Serve, Server};
 ///   command runs on.
 /// - **Errors** have their fixed code in `data.code`, and a failed command's own value in
 ///   `data.value`.
-/// - **`$/progress`** is a message of a channel. No command takes a channel in this version, so what
-///   a client sends is read and dropped.
+/// - **A channel** is named by a token of the client's, a text or a whole number that no other open
+///   channel of the client's has: as the argument of a [`Channel`](crate::Channel) or a
+///   [`ChannelReader`](crate::ChannelReader). Its messages are `$/progress {"token": .., "value": ..}`,
+///   its end is `$/progressEnd {"token": .., "error"?: ..}`, from either side; whoever reads says the
+///   same when it reads no more. A client that sends must have room: the command grants it with
+///   `$/progressCredit {"token": .., "bytes": ..}` when it begins, and more as it reads. A value takes
+///   the bytes of its JSON and 128 more, and the last one may take more than is left; without any it
+///   is a fault. A client that reads grants nothing.
 /// - **A client that does not read** is not read either, none of its calls is started, and it is cut
 ///   off when it has read nothing for as long as [`Limits::send_timeout_ms`](crate::Limits) says.
 ///   What waits for it is bounded by `ring_capacity`, apart from the answers of calls that ran by

@@ -20,9 +20,9 @@ use tramline_core::gate::Guard;
 use tramline_core::limits::{MAX_NAME_LEN, check_event_name};
 use tramline_core::peer::{Peer, Port};
 use tramline_core::router::{self, Routed};
-use tramline_core::{LinkError, Rejection, SendError};
+use tramline_core::{LinkError, PeerFault, Rejection, SendError};
 
-use super::at_work::Running;
+use super::at_work::{Running, Slot};
 use super::calls::{Batch, Waiting, Way};
 use super::connection::Connection;
 
@@ -69,6 +69,7 @@ impl Reader<'_> {
         let connection = self.connection;
         match self.read_all(reader) {
             Ok(()) => {
+                connection.end_of_input();
                 // The client says no more, but may still read.
                 if let Some(gone) = gone.filter(|_| connection.calls.any_runs()) {
                     end_when(gone, connection);
@@ -124,7 +125,7 @@ impl Reader<'_> {
             }
         }
         match received {
-            Received::Message { framing, text } => self.handle(framing, &text),
+            Received::Message { framing, text } => self.handle(framing, &text)?,
             Received::TooLarge { framing, len } => {
                 self.charge_anyway(usize::try_from(len).unwrap_or(usize::MAX));
                 self.connection.set_framing(framing);
@@ -143,10 +144,10 @@ impl Reader<'_> {
         self.connection.respond(id.json(), &way, answer);
     }
 
-    fn handle(&mut self, framing: Framing, text: &[u8]) {
+    fn handle(&mut self, framing: Framing, text: &[u8]) -> Result<(), PeerFault> {
         self.connection.set_framing(framing);
         match Incoming::parse(text) {
-            Incoming::One(message) => self.handle_one(message, &Way::Alone(framing), text.len()),
+            Incoming::One(message) => self.handle_one(message, &Way::Alone(framing), text.len())?,
             Incoming::Batch(messages) => {
                 let open = messages.iter().filter(|message| message.wants_answer()).count();
                 let Connection { limits, batched_len, .. } = &**self.connection;
@@ -154,7 +155,7 @@ impl Reader<'_> {
                 // Each is charged its share.
                 let len = text.len().div_ceil(messages.len().max(1));
                 for message in messages {
-                    self.handle_one(message, &way, len);
+                    self.handle_one(message, &way, len)?;
                 }
             }
             Incoming::Refused(error) => {
@@ -162,6 +163,7 @@ impl Reader<'_> {
                 self.refuse(framing, Id::NULL, &error);
             }
         }
+        Ok(())
     }
 
     /// Charges a message of `len` bytes to the client's quota.
@@ -188,7 +190,7 @@ impl Reader<'_> {
     }
 
     /// Handles one message of `len` bytes.
-    fn handle_one(&mut self, message: Message<'_>, way: &Way, len: usize) {
+    fn handle_one(&mut self, message: Message<'_>, way: &Way, len: usize) -> Result<(), PeerFault> {
         let connection = self.connection;
         match message {
             Message::Request { id, method, .. } if Control::is_method(&method) => {
@@ -207,12 +209,20 @@ impl Reader<'_> {
                 let waiting = Waiting::Request { id: id.json().into(), way: way.clone() };
                 if let Err(over) = self.charge(Asked::Invoke, &method, len) {
                     self.reject(&called, waiting, &over);
-                } else if connection.wait_for_slot() {
-                    self.start(&called, waiting);
+                    return Ok(());
+                }
+                match connection.wait_for_slot() {
+                    Slot::Free => self.start(&called, waiting),
+                    Slot::Refused => {
+                        let words = "the calls at work wait for what comes behind this one";
+                        let error = ErrorObject::new(codes::TOO_MANY_CALLS).text(words);
+                        connection.respond(id.json(), way, error.response(id.json()));
+                    }
+                    Slot::Over => {}
                 }
             }
             Message::Notification { method, params } if Control::is_method(&method) => {
-                self.control(Control::read(&method, params), len);
+                return self.control(Control::read(&method, params), len);
             }
             Message::Notification { method, params } => {
                 let details = params.map(str::as_bytes);
@@ -222,10 +232,18 @@ impl Reader<'_> {
                 let asked = if is_call { Asked::Invoke } else { Asked::Emit };
                 if self.charge(asked, &method, len).is_err() {
                     self.ignore();
-                } else if !is_call {
+                    return Ok(());
+                }
+                if !is_call {
                     self.event(&method, params);
-                } else if connection.wait_for_slot() {
-                    self.start(&Called { method: &method, params }, Waiting::Notification);
+                    return Ok(());
+                }
+                match connection.wait_for_slot() {
+                    Slot::Free => {
+                        self.start(&Called { method: &method, params }, Waiting::Notification);
+                    }
+                    Slot::Refused => self.ignore(),
+                    Slot::Over => {}
                 }
             }
             // This side asks its clients nothing.
@@ -239,13 +257,14 @@ impl Reader<'_> {
                 connection.respond(id.json(), way, answer);
             }
         }
+        Ok(())
     }
 
     fn ignore(&self) {
         self.connection.counts.ignored.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn control(&mut self, control: Control<'_>, len: usize) {
+    fn control(&mut self, control: Control<'_>, len: usize) -> Result<(), PeerFault> {
         let connection = self.connection;
         if let Control::Listen(event) = &control {
             if self.charge(Asked::Listen, event, len).is_err() {
@@ -255,7 +274,7 @@ impl Reader<'_> {
                 let _ = connection.service.router.refuse_to_listen(self.peer, event);
                 self.ignore();
             }
-            return;
+            return Ok(());
         }
         self.charge_anyway(len);
         match control {
@@ -271,8 +290,21 @@ impl Reader<'_> {
             }
             Control::SetTrace(trace) => connection.set_trace(trace),
             Control::Unlisten(event) => connection.unlisten(&event),
-            // No command takes a channel in this version, so no token means anything.
+            Control::Progress { token, value } => {
+                self.expected(connection.receive_progress(token, value)?);
+            }
+            Control::ProgressEnd { token, error } => {
+                self.expected(connection.receive_progress_end(token, error)?);
+            }
             _ => self.ignore(),
+        }
+        Ok(())
+    }
+
+    /// Counts what meant nothing.
+    fn expected(&self, meant_something: bool) {
+        if !meant_something {
+            self.ignore();
         }
     }
 
@@ -342,7 +374,9 @@ impl Reader<'_> {
                 .scoped(scopes)
         };
         match handler {
-            Handler::Inline(run) => router::run(run, &call.scoped(scopes)),
+            Handler::Inline(run) => {
+                connection.run_inline(number, || router::run(run, &call.scoped(scopes)));
+            }
             Handler::Blocking(run) => {
                 let running = connection.running(number, body.len() + id_len);
                 let mut call = own(&running);

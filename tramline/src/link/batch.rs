@@ -1,5 +1,7 @@
 //! What the runner reads before it handles the first of it.
 
+use std::ops::RangeInclusive;
+
 use bytes::BytesMut;
 use tramline_core::Frame;
 use tramline_core::envelope::Kind;
@@ -83,8 +85,16 @@ impl Batch {
     }
 }
 
-/// Replies and the goodbye: no code of the user's runs for them.
-pub(super) fn is_for_callers(frame: &[u8]) -> bool {
+/// Replies, the goodbye and messages of channels: no code of the user's runs for them.
+#[inline]
+pub(super) fn is_for_callers(frame: &[u8], knows_channel: impl FnOnce(u64) -> bool) -> bool {
     const FOR_CALLERS: [u8; 3] = [Kind::Goodbye as u8, Kind::Response as u8, Kind::Error as u8];
-    frame.first().is_some_and(|kind| FOR_CALLERS.contains(kind))
+    const OF_CHANNELS: RangeInclusive<u8> = Kind::Channel as u8..=Kind::ChannelCredit as u8;
+    let Some(kind) = frame.first() else { return false };
+    if OF_CHANNELS.contains(kind) {
+        let id = frame.get(8..16).and_then(|id| id.try_into().ok()).map(u64::from_le_bytes);
+        // One that nobody knows may come with a request that waits to be handled.
+        return id.is_some_and(knows_channel);
+    }
+    FOR_CALLERS.contains(kind)
 }

@@ -10,6 +10,7 @@ use tramline_core::peer::{Fill, Patience};
 use tramline_core::transport::WaitFor;
 use tramline_core::{CallCancelled, CancelToken, DeadlinePassed, InvokeError, LinkError, Pages};
 
+use super::brought::Brought;
 use super::room::Room;
 use super::{Ended, Lead, Link, SenderGuard, try_lock};
 
@@ -31,6 +32,8 @@ pub(crate) struct Outgoing<'a, 'f> {
     pub(crate) fill: Fill<'f>,
     /// The body, if it may be handed over instead of being filled in.
     pub(crate) pages: Option<Arc<dyn Pages>>,
+    /// The channels among the arguments.
+    pub(crate) brings: Option<&'a Brought>,
 }
 
 impl<'a> Outgoing<'a, '_> {

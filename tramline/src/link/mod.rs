@@ -16,6 +16,7 @@
 //! - No lock is held while a listener or a handler runs.
 
 mod batch;
+mod brought;
 mod calls;
 mod inbox;
 mod lead;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockEr
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
+use tramline_core::channel::{Channels, Incoming};
 use tramline_core::codec::AnyCodec;
 use tramline_core::envelope::{Head, Kind};
 use tramline_core::error::codes;
@@ -40,6 +42,7 @@ use tramline_core::session::{Agreement, Goodbye};
 use tramline_core::transport::{Receiver, Sender, Signal};
 use tramline_core::{Frame, Halves, Limits, LinkError, PeerFault, SendError};
 
+pub(crate) use self::brought::Brought;
 use self::calls::Calls;
 pub(crate) use self::calls::Ended;
 use self::inbox::Inbox;
@@ -74,7 +77,7 @@ pub(crate) struct Counts {
     pub(crate) late_replies: AtomicU64,
     /// Cancels received for calls; the calls run on.
     pub(crate) cancels: AtomicU64,
-    /// Events the peer may not emit, and channel messages without a channel.
+    /// Events the peer may not emit, and messages of channels that are over or never were.
     pub(crate) ignored: AtomicU64,
 }
 
@@ -128,6 +131,7 @@ pub(crate) struct Link {
     calls_in_flight: AtomicUsize,
     bytes_in_flight: AtomicUsize,
     tokens: Tokens,
+    channels: Channels,
     peer_listens: RwLock<NameSet>,
     said_goodbye: AtomicBool,
     /// This side is ending the link: nobody else sends any more.
@@ -161,6 +165,7 @@ impl Link {
             calls_in_flight: AtomicUsize::new(0),
             bytes_in_flight: AtomicUsize::new(0),
             tokens: Tokens::default(),
+            channels: Channels::new(agreement.codec, &limits),
             peer_listens: RwLock::new(
                 agreement.listens.into_iter().map(String::into_boxed_str).collect(),
             ),
@@ -233,6 +238,7 @@ impl Link {
         self.signal.kick();
         self.inbox.link_is_over();
         self.tokens.cancel_all();
+        self.channels.end_all(&error);
         error
     }
 
@@ -323,8 +329,8 @@ impl Link {
         Ok(DRAIN_AT_ONCE)
     }
 
-    /// Hands out a message that another thread than the runner has read: replies to those who wait,
-    /// everything else to the runner.
+    /// Hands out a message that another thread than the runner has read: replies and messages of
+    /// channels to those who wait, everything else to the runner.
     fn hand_out(&self, frame: Frame<'_>) -> Result<(), LinkError> {
         let message = frame.envelope().map_err(|e| self.fault(e))?;
         let Head { kind, id, .. } = message.head;
@@ -340,6 +346,13 @@ impl Link {
                 }
             }
             Kind::Goodbye => self.said_goodbye.store(true, Ordering::Relaxed),
+            _ if Incoming::is(kind) && self.channels.knows(id) => {
+                let incoming = Incoming::read(&message);
+                let received = incoming.and_then(|it| self.channels.receive(it, || frame.keep()));
+                if !received.map_err(|e| self.fault(e))? {
+                    self.counts.ignored.fetch_add(1, Ordering::Relaxed);
+                }
+            }
             _ => self.put_into_inbox(frame.keep()),
         }
         Ok(())

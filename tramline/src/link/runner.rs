@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tramline_core::acl::Asked;
+use tramline_core::channel::Incoming;
 use tramline_core::command::{Call, Handler, OwnedCall, RawBody};
-use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
+use tramline_core::envelope::{BodyKind, Envelope, Extension, Head, Kind};
 use tramline_core::events::{Event, LastEvent, Listeners};
 use tramline_core::frame::Kept;
 use tramline_core::gate::Guard;
@@ -110,6 +111,9 @@ impl Link {
         let deadline = self.calls.end_overdue(Instant::now);
         let wait = WaitFor { kicks, ..WaitFor::default() };
         if !self.may_start_calls() {
+            if self.is_waited_for() {
+                self.stand_in();
+            }
             return self.fall_asleep(ASLEEP_ON_KICK, wait, deadline, || !self.may_start_calls());
         }
         if !batch.is_empty() {
@@ -167,7 +171,7 @@ impl Link {
         for _ in 0..BATCH_READS {
             match receiver.poll() {
                 // Handed out before anyone else can lead and meet the end of the link.
-                Ok(Some(frame)) if is_for_callers(frame.bytes()) => self.hand_out(frame)?,
+                Ok(Some(frame)) if self.is_for_callers(frame.bytes()) => self.hand_out(frame)?,
                 Ok(Some(frame)) => {
                     batch.add(frame);
                     if batch.is_full() {
@@ -191,6 +195,11 @@ impl Link {
         }
         batch.ready_in_a_row = batch.ready_in_a_row.saturating_add(1);
         Ok(())
+    }
+
+    #[inline]
+    fn is_for_callers(&self, frame: &[u8]) -> bool {
+        is_for_callers(frame, |id| self.channels.knows(id))
     }
 
     /// Handles what is at hand, the batch before the inbox, which is younger, as far as calls may be
@@ -225,7 +234,7 @@ impl Link {
     }
 
     /// Whether this connection may have one more call at work.
-    fn may_start_calls(&self) -> bool {
+    pub(super) fn may_start_calls(&self) -> bool {
         self.calls_in_flight.load(Ordering::SeqCst) < self.limits.max_calls_in_flight
             && self.bytes_in_flight.load(Ordering::SeqCst) < self.limits.max_queued_len
     }
@@ -253,7 +262,7 @@ impl Link {
     /// message if it may be kept without a copy.
     #[inline]
     fn handle(self: &Arc<Self>, bytes: &[u8], owned: Option<&Kept>, work: &mut Work<'_>) {
-        if self.calls.has_tasks() {
+        if self.is_waited_for() {
             self.stand_in();
         }
         self.handle_message(bytes, owned, work);
@@ -316,8 +325,20 @@ impl Link {
             Kind::Hello => {
                 self.fault(PeerFault::new("hello", "a second one"));
             }
-            // Replies and goodbyes were handed out when they were read. Channels without a reader:
-            // nobody asked for them in this version.
+            // What a request has brought since, or nobody knows.
+            Kind::Channel | Kind::ChannelEnd | Kind::ChannelCredit => {
+                let incoming = Incoming::read(&message);
+                match incoming.and_then(|incoming| self.channels.receive(incoming, keep)) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.counts.ignored.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(fault) => {
+                        self.fault(fault);
+                    }
+                }
+            }
+            // Replies and goodbyes were handed out when they were read.
             _ => {
                 self.counts.ignored.fetch_add(1, Ordering::Relaxed);
             }
@@ -333,12 +354,18 @@ impl Link {
         work: &Work<'_>,
     ) {
         let Work { peer, service, ref guard, patience, .. } = *work;
-        let Head { id, name, body, .. } = message.head;
+        let Head { id, name, body, extension, .. } = message.head;
+        if !extension.is_empty()
+            && let Err(fault) = self.declare_channels(id, extension, patience)
+        {
+            self.fault(fault);
+            return;
+        }
         let states = service.router.states();
         // Answered on this thread.
         let here = || {
             let call = Call::new(id, name, body, message.body, peer, states)
-                .extended(message.head.extension, message.attachments);
+                .extended(extension, message.attachments);
             if patience == Patience::None { call.never_blocking() } else { call }
         };
         let Routed { handler, scopes } = match service.router.route(guard, peer, name) {
@@ -384,6 +411,21 @@ impl Link {
             }
             _ => {}
         }
+    }
+
+    /// Notes the channels that a request brings, before its command or its answer can.
+    fn declare_channels(
+        &self,
+        call: u64,
+        extension: Extension<'_>,
+        patience: Patience,
+    ) -> Result<(), PeerFault> {
+        for (id, credit) in extension.channels() {
+            if !self.channels.declare(call, id, credit)? {
+                self.channels.refuse(self, id, patience);
+            }
+        }
+        Ok(())
     }
 
     fn handle_subscribe(&self, id: u64, name: &str, work: &mut Work<'_>) {

@@ -5,10 +5,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tramline_core::channel::Channels;
 use tramline_core::command::Reply;
 use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::frame::{Pieces, Written};
-use tramline_core::peer::{Fill, Later, Patience, Port, send_body, send_bytes};
+use tramline_core::peer::{Fill, Later, Patience, Port, Work, Working, send_body, send_bytes};
 use tramline_core::transport::{Sender, WaitFor};
 use tramline_core::{EncodeError, FrameWriter, LinkError, Pages, SendError};
 
@@ -113,10 +114,14 @@ impl Link {
         match &message.pages {
             None => {
                 let (len, fill) = (message.body_len, &mut *message.fill);
-                self.send_message(sender, head, len, fill, room, lead)
+                self.send_message(sender, head, len, fill, room, lead)?;
             }
-            Some(pages) => self.send_with_pages(sender, head, &**pages, room, lead),
+            Some(pages) => self.send_with_pages(sender, head, &**pages, room, lead)?,
         }
+        if let Some(brought) = message.brings {
+            brought.sent();
+        }
+        Ok(())
     }
 
     /// Sends a message whose body is handed over if the transport can do that, and copied if not.
@@ -463,6 +468,20 @@ impl Port for Link {
     fn peer_listens(&self, event: &str) -> bool {
         let names = self.peer_listens.read().unwrap_or_else(PoisonError::into_inner);
         names.contains(event)
+    }
+
+    fn channels(&self) -> Option<&Channels> {
+        Some(&self.channels)
+    }
+
+    fn someone_waits(&self) {
+        if let Some(link) = self.me.upgrade() {
+            link.task_added();
+        }
+    }
+
+    fn elsewhere(&self, work: Work) -> Working {
+        Box::pin(blocking::unblock(work))
     }
 
     fn close(&self, reason: LinkError) {

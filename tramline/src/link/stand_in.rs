@@ -1,9 +1,11 @@
-//! A reader for awaited calls while the runner is in a listener.
+//! A reader for awaited calls and channels while the runner is in a listener, or reads no further
+//! because too many calls are at work.
 //!
-//! Futures do not read the link; the runner does it for them. A listener that waits for a future's
-//! answer, itself or through another thread, would wait for ever. So while calls are awaited and
-//! the runner is busy with messages, one thread of the blocking pool looks after it once a tick:
-//! when it finds the runner in the same listener as at the last tick, it reads in its place.
+//! Futures do not read the link, nor does whoever waits for a channel; the runner does it for them. A
+//! listener that waits for a future's answer or a channel's message, itself or through another
+//! thread, would wait for ever. So while somebody waits so and the runner is busy with messages, one
+//! thread of the blocking pool looks after it once a tick: when it finds the runner in the same
+//! listener as at the last tick, it reads in its place.
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -18,7 +20,13 @@ use super::Link;
 const TICK: Duration = Duration::from_millis(1);
 
 impl Link {
-    /// Called after an awaited call was added to the table.
+    /// Whether somebody waits who does not read.
+    #[inline]
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.calls.has_tasks() || self.channels.has_waiters()
+    }
+
+    /// Called after an awaited call was added to the table, or a wait for a channel was counted.
     pub(super) fn task_added(self: &Arc<Self>) {
         // PAIRS WITH the fence that the runner passes after it has said that it is busy: either it
         // sees the task, or we see that it is busy.
@@ -28,9 +36,11 @@ impl Link {
         }
     }
 
+    /// Whether the runner does not read.
     fn runner_is_busy(&self) -> bool {
-        // Odd: in the middle of a message.
-        self.runner_turns.load(Ordering::SeqCst) % 2 == 1
+        // Odd: in the middle of a message. At the limit of calls it reads no more requests, but the
+        // calls may be waiting for what stands behind them.
+        self.runner_turns.load(Ordering::SeqCst) % 2 == 1 || !self.may_start_calls()
     }
 
     /// Sees to it that one thread looks after the runner for as long as that is needed.
@@ -44,7 +54,7 @@ impl Link {
         blocking::unblock(move || {
             loop {
                 let mut seen = None;
-                while link.over().is_none() && link.calls.has_tasks() {
+                while link.over().is_none() && link.is_waited_for() {
                     let turn = link.runner_turns.load(Ordering::SeqCst);
                     let (kicks, timeout) = (link.signal.kicks(), Some(TICK));
                     let wait = WaitFor { kicks, timeout, ..WaitFor::default() };
@@ -62,8 +72,7 @@ impl Link {
                 link.standing_in.store(false, Ordering::SeqCst);
                 fence(Ordering::SeqCst);
                 // Needed again in the meantime, and nobody else came?
-                let needed =
-                    link.over().is_none() && link.runner_is_busy() && link.calls.has_tasks();
+                let needed = link.over().is_none() && link.runner_is_busy() && link.is_waited_for();
                 if !needed || link.standing_in.swap(true, Ordering::SeqCst) {
                     return;
                 }
@@ -74,8 +83,10 @@ impl Link {
 
     fn read_once(&self, mut wait: WaitFor) {
         self.calls.end_overdue(Instant::now);
-        // The runner empties the inbox only when its listener has returned.
-        let limit = 2 * self.limits.max_queued_len;
+        // The runner empties the inbox only when its listener has returned. If only a channel waits,
+        // it goes on waiting then: behind a slow listener, as its events do.
+        let may_end = self.calls.has_tasks();
+        let limit = self.limits.max_queued_len * if may_end { 2 } else { 1 };
         let Some(mut lead) = self.try_lead() else {
             self.signal.wait(wait);
             return;
@@ -92,6 +103,10 @@ impl Link {
         }
         if self.inbox.cost() >= limit {
             drop(lead);
+            if !may_end {
+                self.signal.wait(wait);
+                return;
+            }
             let stalled_ms = self.limits.send_timeout_ms;
             self.end(tramline_core::LinkError::Stalled { stalled_ms });
             return;

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use serde::Deserialize;
-use tramline::{Peer, Raw, State, command, commands};
+use tramline::{Channel, ChannelReader, Peer, Raw, State, command, commands};
 
 #[derive(Deserialize)]
 struct Point {
@@ -42,6 +42,19 @@ async fn injected_later(count: State<'_, Mutex<u32>>, peer: Peer, raw: Raw) -> u
     std::future::ready(()).await;
     let _ = (raw, peer);
     *count.lock().unwrap()
+}
+
+#[command]
+fn streams(to: Channel<Raw>, text: Channel<str>, from: ChannelReader<Point>) -> usize {
+    let _ = (to.send_raw(b"x"), text.send("x"));
+    from.into_iter().count()
+}
+
+#[command]
+async fn streams_later(to: Channel<(u32, String)>, mut from: ChannelReader<Raw>) {
+    while let Some(Ok(_)) = from.recv_async().await {
+        let _ = to.send_async(&(1, String::new())).await;
+    }
 }
 
 #[command]
@@ -102,7 +115,7 @@ fn twelve(
 fn main() {
     let all = commands![
         owned, borrowed, borrowed_later, injected, injected_later, lifetimes, lifetimes_later,
-        managed, from_macro, taken_apart, twelve,
+        managed, from_macro, streams, streams_later, taken_apart, twelve,
     ];
-    assert_eq!(all.into_entries().count(), 11);
+    assert_eq!(all.into_entries().count(), 13);
 }

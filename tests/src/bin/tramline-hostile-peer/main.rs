@@ -11,6 +11,7 @@
     reason = "an attack that cannot be performed ends with a panic and its words"
 )]
 
+mod channels;
 mod handshakes;
 mod link;
 mod mapping;
@@ -137,6 +138,22 @@ const ATTACKS: &[Attack] = &[
         "urgent-on-the-pipe",
         "urgent bytes between and inside the frames of a pipe",
         messages::urgent_on_the_pipe,
+    ),
+    (
+        "channel-rules",
+        "channel messages without credit, the wrong way, or under a number in use",
+        channels::channel_rules,
+    ),
+    (
+        "channel-nonsense",
+        "messages of channels that are not there, or of other calls",
+        channels::channel_nonsense,
+    ),
+    ("channel-flood", "more channels than there may be", channels::channel_flood),
+    (
+        "channel-stall",
+        "channels that are never read, granted nothing, or granted everything",
+        channels::channel_stall,
     ),
     ("never-reads", "calls and calls, and never reads an answer", traffic::never_reads),
     ("flood", "calls, events and large messages as fast as they go", traffic::flood),

@@ -45,7 +45,7 @@ pub(crate) fn bad_envelopes() -> Vec<(String, Vec<u8>)> {
             [head(Kind::Request, BodyKind::Empty, 1, "add"), vec![1]].concat(),
         ),
     ];
-    for kind in [0, 12, 13, 127, 255] {
+    for kind in [0, 13, 14, 127, 255] {
         bad.push((format!("message kind {kind}"), spoilt(0, kind)));
     }
     bad
