@@ -52,6 +52,15 @@ pub struct Holdings {
 }
 
 impl Holdings {
+    /// Whether it is more of anything than that.
+    #[must_use]
+    pub fn exceeds(self, that: Self) -> bool {
+        self.descriptors > that.descriptors
+            || self.memory_files > that.memory_files
+            || self.connection_threads > that.connection_threads
+            || self.threads > that.threads
+    }
+
     /// What the process `pid` holds now.
     #[must_use]
     pub fn of(pid: u32) -> Self {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tramline_core::answer::{Answer, FromAnswer};
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{RawBody, Reply};
-use tramline_core::envelope::{Head, Kind};
+use tramline_core::envelope::{Extension, Head, Kind};
 use tramline_core::peer::{Patience, send_body};
 use tramline_core::{
     CallCancelled, CancelToken, DecodeError, EncodeError, InvokeError, OnCancel, SendError,
@@ -126,6 +126,22 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
     ) -> Result<R, InvokeError> {
         let link = self.client.link();
         let codec = link.codec();
+        if self.extras.is_none() && self.timeout.is_none() && !link.may_bring_channels() {
+            // The short way of most calls: an extension would be looked at several times.
+            let args = &self.args;
+            check_name(self.command)?;
+            let message = Outgoing {
+                kind: self.kind,
+                name: self.command,
+                extension: Extension::NONE,
+                body: A::BODY,
+                body_len: args.len_hint(),
+                pages: args.pages(),
+                brings: None,
+                fill: &mut |out| args.encode(codec, out),
+            };
+            return link.call(message, None, self.token, read);
+        }
         let args = Attached::new(&self.args, self.extras.as_deref());
         // First: whatever goes wrong from here on ends them.
         let brings = Brought::by(link, &self.args);

@@ -147,6 +147,17 @@ impl AnyCodec {
         }
     }
 
+    /// Whether what begins like this is a map, in a codec whose reader expects a struct's names in
+    /// their order.
+    #[inline]
+    pub(crate) fn begins_with_map(&self, input: &[u8]) -> bool {
+        match self.0 {
+            Inner::Json => input.first() == Some(&b'{'),
+            Inner::MsgPack => matches!(input.first(), Some(0x80..=0x8f | 0xde | 0xdf)),
+            Inner::Custom(_) => false,
+        }
+    }
+
     /// Writes `value`. See [`Codec::encode`].
     ///
     /// # Errors

@@ -310,6 +310,8 @@ struct BodySeed<'s, S> {
     names: &'static [&'static str],
     slots: &'s mut S,
     at: &'s mut Option<usize>,
+    /// The body is a map in a codec of ours, which then expects the names in their order.
+    is_map: bool,
 }
 
 impl<'de, S: Slots<'de>> DeserializeSeed<'de> for BodySeed<'_, S> {
@@ -317,7 +319,11 @@ impl<'de, S: Slots<'de>> DeserializeSeed<'de> for BodySeed<'_, S> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        if self.is_map {
+            deserializer.deserialize_struct("arguments", self.names, self)
+        } else {
+            deserializer.deserialize_any(self)
+        }
     }
 }
 
@@ -404,7 +410,12 @@ impl Visitor<'_> for KeySeed {
 
     #[inline]
     fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|name| *name == key))
+        // A codec that expected this name gives it back itself.
+        let same = |name: &&str| {
+            name.len() == key.len()
+                && (std::ptr::eq(name.as_ptr(), key.as_ptr()) || name.as_bytes() == key.as_bytes())
+        };
+        Ok(self.0.iter().position(same))
     }
 }
 
@@ -418,7 +429,8 @@ fn read_body<'a, S: Slots<'a>>(
         return Ok(());
     }
     let mut at = None;
-    let seed = BodySeed { names, slots, at: &mut at };
+    let is_map = call.codec().begins_with_map(call.body());
+    let seed = BodySeed { names, slots, at: &mut at, is_map };
     call.codec()
         .decode_seed(seed, call.body())
         .map_err(|error| Refused { name: at.map(|index| names[index]), error })

@@ -84,6 +84,7 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A call from its parts.
+    #[inline]
     #[must_use]
     pub fn new(
         id: u64,
@@ -111,6 +112,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same call, of a command that may be used within these scopes.
+    #[inline]
     #[must_use]
     pub fn scoped(mut self, scopes: Option<&'a Arc<CallScopes>>) -> Self {
         self.scopes = scopes;
@@ -118,6 +120,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same call, whose body is all of `owner` and may be kept without a copy.
+    #[inline]
     #[must_use]
     pub fn owned_by(mut self, owner: &'a Bytes) -> Self {
         (self.body, self.owner) = (owner, Some(owner));
@@ -125,6 +128,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same call with what its message says beside name and body.
+    #[inline]
     #[must_use]
     pub fn extended(mut self, extension: Extension<'a>, attachments: &'a [u8]) -> Self {
         (self.extension, self.attachments) = (extension, attachments);
@@ -132,6 +136,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same call, answered without ever blocking the thread that answers.
+    #[inline]
     #[must_use]
     pub fn never_blocking(mut self) -> Self {
         self.patience = Patience::None;
@@ -139,24 +144,28 @@ impl<'a> Call<'a> {
     }
 
     /// The call's id on its connection.
+    #[inline]
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// The command's name.
+    #[inline]
     #[must_use]
     pub fn command(&self) -> &'a str {
         self.command
     }
 
     /// How the body is to be read.
+    #[inline]
     #[must_use]
     pub fn body_kind(&self) -> BodyKind {
         self.body_kind
     }
 
     /// The body's bytes as they came.
+    #[inline]
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.body
@@ -209,12 +218,14 @@ impl<'a> Call<'a> {
     }
 
     /// Who calls.
+    #[inline]
     #[must_use]
     pub fn peer(&self) -> &'a Peer {
         self.peer
     }
 
     /// The server's managed values.
+    #[inline]
     #[must_use]
     pub fn states(&self) -> &'a States {
         self.states
@@ -244,6 +255,7 @@ impl<'a> Call<'a> {
     }
 
     /// Sends the result.
+    #[inline]
     pub fn answer<R: Reply + ?Sized>(&self, result: &R) {
         self.answer_as(Kind::Response, "", result);
     }

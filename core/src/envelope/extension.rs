@@ -102,12 +102,14 @@ impl<'a> Extension<'a> {
     }
 
     /// The fields as they are on the wire.
+    #[inline]
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
         self.0
     }
 
     /// Whether there are none.
+    #[inline]
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()

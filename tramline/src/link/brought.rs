@@ -19,6 +19,14 @@ pub(crate) struct Brought {
     sent: AtomicBool,
 }
 
+impl Link {
+    /// Whether there are channels that no call has brought yet: the next one may.
+    #[inline]
+    pub(crate) fn may_bring_channels(&self) -> bool {
+        self.channels.has_unclaimed()
+    }
+}
+
 impl Brought {
     /// Looks for channels among the arguments, if there may be any.
     #[inline]

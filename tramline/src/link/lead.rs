@@ -5,7 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use tramline_core::answer::Answer;
-use tramline_core::envelope::{BodyKind, Extension, Head, Kind};
+use tramline_core::envelope::{BodyKind, Extension, HEADER_LEN, Head, Kind, plain_result};
 use tramline_core::peer::{Fill, Patience};
 use tramline_core::transport::WaitFor;
 use tramline_core::{CallCancelled, CancelToken, DeadlinePassed, InvokeError, LinkError, Pages};
@@ -218,6 +218,14 @@ impl Link {
                 }
                 Err(e) => return Err(InvokeError::OutcomeUnknown(self.end(e))),
             };
+            if frame.tail().is_none()
+                && let Some(body) = plain_result(frame.bytes(), id)
+                && let Some(read) = read.take()
+            {
+                let answer =
+                    Answer::from_frame(frame, self.codec, Kind::Response, body, HEADER_LEN);
+                return read(answer.into_result()?).map(Found::Answer);
+            }
             if let Ok(message) = frame.envelope()
                 && message.head.id == id
                 && matches!(message.head.kind, Kind::Response | Kind::Error)

@@ -364,8 +364,11 @@ impl Link {
         let states = service.router.states();
         // Answered on this thread.
         let here = || {
-            let call = Call::new(id, name, body, message.body, peer, states)
+            let mut call = Call::new(id, name, body, message.body, peer, states)
                 .extended(extension, message.attachments);
+            if let Some(tail) = tail {
+                call = call.owned_by(tail);
+            }
             if patience == Patience::None { call.never_blocking() } else { call }
         };
         let Routed { handler, scopes } = match service.router.route(guard, peer, name) {
@@ -383,8 +386,7 @@ impl Link {
         }
         match handler {
             Handler::Inline(run) => {
-                let call = here().scoped(scopes);
-                router::run(run, &tail.map_or(call, |tail| call.owned_by(tail)));
+                router::run(run, &here().scoped(scopes));
             }
             Handler::Blocking(run) => {
                 let running = Running::new(self, id, message.body.len());

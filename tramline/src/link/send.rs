@@ -337,11 +337,14 @@ fn write(writer: &mut FrameWriter<'_>, head: &Head<'_>, fill: Fill<'_>) -> Resul
             extension => writer.put(extension),
         })
         .map_err(|e| SendError::Encode(EncodeError::new("envelope", e)))?;
-    fill(writer).map_err(|e| {
-        // What outgrew its claim is written once more: nobody reads this.
-        let e = if writer.outgrown() { e } else { e.in_message(head.kind, head.name) };
-        SendError::Encode(e)
-    })
+    fill(writer).map_err(|e| refused(writer, head, e))
+}
+
+#[cold]
+fn refused(writer: &FrameWriter<'_>, head: &Head<'_>, error: EncodeError) -> SendError {
+    // What outgrew its claim is written once more: nobody reads this.
+    let told = if writer.outgrown() { error } else { error.in_message(head.kind, head.name) };
+    SendError::Encode(told)
 }
 
 /// The way of a message that goes while it is being written.
