@@ -89,6 +89,14 @@ pub enum ConfigError {
         /// The limit in bytes.
         max: usize,
     },
+    /// A label that is too long to listen as.
+    #[error("label is {len} bytes, the limit is {max}")]
+    Label {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
     /// A second codec under one name.
     #[error("codec `{name}` is offered twice")]
     DuplicateCodec {
@@ -135,6 +143,7 @@ impl ConfigError {
             Self::DuplicateCommand { .. } => "duplicate-command",
             Self::CommandName { .. } => "bad-command-name",
             Self::EventName { .. } => "bad-event-name",
+            Self::Label { .. } => "bad-label",
             Self::DuplicateCodec { .. } => "duplicate-codec",
             Self::NoParent { .. } => "no-parent",
             Self::Limit { .. } => "limit-out-of-range",
@@ -591,6 +600,13 @@ pub enum LinkError {
         /// How long we waited, in milliseconds.
         stalled_ms: u64,
     },
+    /// A listener with [`Overflow::Disconnect`](crate::events::Overflow::Disconnect) had no room
+    /// for the peer's next event.
+    #[error("the peer sent more events `{event}` than their listener took")]
+    Overflow {
+        /// The event's name.
+        event: Box<str>,
+    },
     /// The operating system ended it.
     #[error("the operating system ended the link: {step}, error {errno}")]
     Os {
@@ -610,6 +626,7 @@ impl LinkError {
             Self::PeerDied => "peer-died",
             Self::Fault(fault) => fault.code(),
             Self::Stalled { .. } => "peer-stalled",
+            Self::Overflow { .. } => "event-overflow",
             Self::Os { .. } => "os-error",
         }
     }

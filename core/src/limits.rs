@@ -11,8 +11,15 @@ pub const MAX_NAME_LEN: usize = 255;
 /// Largest hello body, in bytes (`docs/WIRE-FORMAT.md` section 4).
 pub const MAX_HELLO_LEN: usize = 16 * 1024;
 
-/// Event names one hello or one connection may subscribe to.
+/// Longest label, in bytes: as a name, one length byte for other languages.
+pub const MAX_LABEL_LEN: usize = MAX_NAME_LEN;
+
+/// What one connection may subscribe to: pairs of an event name and a target.
 pub const MAX_SUBSCRIPTIONS: usize = 4096;
+
+/// Targets as which one connection may listen to the same event. A choice: more than a client has
+/// windows, and all of them with the longest labels fit into an extension.
+pub const MAX_TARGETS: usize = 64;
 
 /// What one connection may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,9 @@ use crate::acl::{PeerClass, Quota, Standing};
 use crate::channel::{Channels, Token};
 use crate::codec::AnyCodec;
 use crate::command::RawBody;
-use crate::envelope::{BodyKind, Head, Kind};
+use crate::envelope::{BodyKind, ExtensionBuf, Head, Kind};
 use crate::error::{EncodeError, LinkError, SendError};
+use crate::events::{EventTarget, Targets};
 use crate::frame::FrameWriter;
 use crate::limits::check_event_name;
 use crate::transport::{Pages, PeerIdentity};
@@ -116,8 +117,22 @@ pub trait Port: Send + Sync {
         Box::pin(std::future::ready(work()))
     }
 
+    /// As what it does: no target twice, none if it does not listen.
+    fn peer_targets(&self, event: &str) -> Targets {
+        if self.peer_listens(event) {
+            Targets::from([EventTarget::Any])
+        } else {
+            Targets::default()
+        }
+    }
+
     /// Ends the connection; calls waiting on either side learn why.
     fn close(&self, reason: LinkError);
+
+    /// Ends the connection at once; the peer is told why it ends if that needs no waiting.
+    fn cut_off(&self, reason: LinkError) {
+        self.close(reason);
+    }
 
     /// Ends the connection because an answer found no room for as long as the send timeout says.
     fn close_stalled(&self);
@@ -281,6 +296,51 @@ impl Peer {
         send_body(&*self.0.port, &head, &payload.into(), Patience::SendTimeout)
     }
 
+    /// Emits an event to those of this peer's listeners that `target` reaches. Nothing crosses if it
+    /// reaches none.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_to<T: Serialize + ?Sized>(
+        &self,
+        target: impl Into<EventTarget>,
+        event: &str,
+        payload: &T,
+    ) -> Result<(), SendError> {
+        match target.into() {
+            EventTarget::Any => self.emit(event, payload),
+            target => self.emit_filter(event, payload, |listener| target.reaches(listener)),
+        }
+    }
+
+    /// Emits an event to those of this peer's listeners whose target `filter` picks, and to those
+    /// that listen as [`EventTarget::Any`]. The filter is asked here, once for each target. Nothing
+    /// crosses if it picks none.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_filter<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        payload: &T,
+        filter: impl Fn(&EventTarget) -> bool,
+    ) -> Result<(), SendError> {
+        // Named even if it is all of them: one may be added before this arrives.
+        let mut aim = ExtensionBuf::default();
+        for target in &*self.0.port.peer_targets(event) {
+            if *target == EventTarget::Any || filter(target) {
+                aim.target(target)?;
+            }
+        }
+        if aim.as_extension().is_empty() {
+            return Ok(check_event_name(event)?);
+        }
+        let head = Head::new(Kind::Event, BodyKind::Structured, 0, event);
+        self.send(&head.extended(aim.as_extension()), payload, Patience::SendTimeout)
+    }
+
     /// Ends the connection with this peer.
     pub fn disconnect(&self) {
         self.0.port.close(LinkError::Closed);
@@ -296,10 +356,18 @@ impl Peer {
         if !self.0.port.peer_listens(event) {
             return Ok(check_event_name(event)?);
         }
-        let head = Head::new(Kind::Event, BodyKind::Structured, 0, event);
+        self.send(&Head::new(Kind::Event, BodyKind::Structured, 0, event), payload, patience)
+    }
+
+    fn send<T: Serialize + ?Sized>(
+        &self,
+        head: &Head<'_>,
+        payload: &T,
+        patience: Patience,
+    ) -> Result<(), SendError> {
         let codec = self.0.codec;
         self.0.port.send(
-            &head,
+            head,
             size_of_val(payload),
             &mut |out| codec.encode(payload, out),
             patience,

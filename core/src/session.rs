@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Envelope, Head, Kind};
 use crate::error::{ConnectError, PeerFault, codes};
+use crate::events::EventTarget;
 use crate::limits::{Limits, MAX_HELLO_LEN, MAX_NAME_LEN};
 
 /// The version of the protocol above the transport.
@@ -27,7 +28,47 @@ pub struct Hello {
     pub label: Option<String>,
     /// Events the sender listens to from the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub listens: Vec<String>,
+    pub listens: Vec<Listens>,
+}
+
+/// One event that the sender of a hello listens to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Listens {
+    /// As what it is: a server as the application, a client as the peer of its label.
+    AsItself(String),
+    /// As this.
+    As {
+        /// The event.
+        event: String,
+        /// As what.
+        target: EventTarget,
+    },
+}
+
+impl Listens {
+    /// The event's name.
+    #[must_use]
+    pub fn event(&self) -> &str {
+        match self {
+            Self::AsItself(event) | Self::As { event, .. } => event,
+        }
+    }
+
+    /// As what, if it says so.
+    #[must_use]
+    pub fn target(&self) -> Option<&EventTarget> {
+        match self {
+            Self::AsItself(_) => None,
+            Self::As { target, .. } => Some(target),
+        }
+    }
+}
+
+impl From<&str> for Listens {
+    fn from(event: &str) -> Self {
+        Self::AsItself(event.into())
+    }
 }
 
 impl Hello {
@@ -37,7 +78,7 @@ impl Hello {
         codec: AnyCodec,
         limits: &Limits,
         label: Option<String>,
-        listens: Vec<String>,
+        listens: Vec<Listens>,
     ) -> Self {
         Self {
             protocol: PROTOCOL_VERSION,
@@ -150,7 +191,7 @@ pub struct Agreement {
     /// The peer's label.
     pub label: Option<Box<str>>,
     /// Events the peer listens to from the start.
-    pub listens: Vec<String>,
+    pub listens: Vec<Listens>,
 }
 
 /// Judges the peer's hello: version, codec, limits and names.
@@ -176,8 +217,11 @@ pub fn agree(hello: Hello, codecs: &[AnyCodec], limits: &Limits) -> Result<Agree
     if hello.label.as_ref().is_some_and(|label| label.len() > MAX_NAME_LEN) {
         return Err(bad("the label is longer than 255 bytes"));
     }
-    if hello.listens.iter().any(|name| crate::limits::check_event_name(name).is_err()) {
+    if hello.listens.iter().any(|one| crate::limits::check_event_name(one.event()).is_err()) {
         return Err(bad("the hello listens to a name that is no event name"));
+    }
+    if hello.listens.iter().filter_map(Listens::target).any(|target| target.check().is_err()) {
+        return Err(bad("the hello listens as a label that is longer than 255 bytes"));
     }
     let peer_max = usize::try_from(hello.max_message_len).unwrap_or(usize::MAX);
     if peer_max < MAX_HELLO_LEN {
@@ -204,6 +248,23 @@ mod tests {
     #[test]
     fn a_hello_survives_the_wire() {
         assert_eq!(Hello::read(&hello().to_frame()).expect("ours"), hello());
+    }
+
+    #[test]
+    fn a_hello_says_as_what_it_listens() {
+        let text = r#"{"protocol":1,"codec":"json","max_message_len":65536,"listens":
+            ["a",{"event":"b","target":{"kind":"Any"}},{"event":"c","target":"main"}]}"#;
+        let hello: Hello = serde_json::from_str(text).expect("a hello");
+        let [a, b, c] = &hello.listens[..] else { panic!("{hello:?}") };
+        assert_eq!((a.event(), a.target()), ("a", None));
+        assert_eq!((b.event(), b.target()), ("b", Some(&EventTarget::Any)));
+        assert_eq!((c.event(), c.target()), ("c", Some(&"main".into())));
+        let text = serde_json::to_string(&[a, b]).expect("has JSON");
+        assert_eq!(text, r#"["a",{"event":"b","target":{"kind":"Any"}}]"#);
+        let (event, target) = ("b".to_owned(), EventTarget::window("x".repeat(256)));
+        let long = Hello { listens: vec![Listens::As { event, target }], ..hello };
+        let refusal = agree(long, &CODECS, &Limits::default()).expect_err("refused");
+        assert_eq!(refusal.code.as_ref(), codes::BAD_HELLO);
     }
 
     #[test]

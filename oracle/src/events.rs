@@ -340,7 +340,7 @@ fn reach(theirs: &Theirs, ours: &[Ours], seen: &mut Vec<Seen>) {
         "emit_filter by a label",
         &[56],
         &|app| app.emit_filter(E, (), |target| *target == side),
-        &|all| all.emit_filter(E, &(), |peer| peer.label() == Some("side")),
+        &|all| all.emit_filter(E, &(), |target| *target == tramline::EventTarget::peer("side")),
     );
     for every in [false, true] {
         case(

@@ -19,6 +19,7 @@ mod ours;
 mod ours_acl;
 mod outcome;
 mod quiet;
+mod reached;
 mod report;
 mod targets;
 mod theirs;
@@ -81,7 +82,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         rows: vec![reached.case.row],
         theirs: outcome::Outcome(reached.case.reached.join(", ")),
         id: reached.case.id,
-        ours: Err("targets"),
+        ours: reached.ours,
         outdated: !reached.as_written && !arguments.write,
     }));
     rows.extend(acl::decide(&expected.join("acl.json"), arguments.write)?.into_iter().map(

@@ -11,6 +11,9 @@ use tauri::test::MockRuntime;
 use tauri::{Emitter, EventTarget, Listener};
 
 use crate::events::{Log, Theirs};
+use crate::ours::CODECS;
+use crate::outcome::Outcome;
+use crate::reached::Ours;
 
 const EVENT: &str = "matrix";
 
@@ -49,6 +52,8 @@ pub struct Reached {
     pub case: Case,
     /// Whether the file says the same.
     pub as_written: bool,
+    /// Whom tramline reached, in each codec; or why it cannot be asked.
+    pub ours: Result<Vec<Outcome>, &'static str>,
 }
 
 /// Has Tauri emit every event; writes who was reached into the file `path` if `write` says so.
@@ -92,11 +97,24 @@ pub fn reach(path: &Path, write: bool) -> Result<Vec<Reached>, String> {
                      docs/oracle.md says what the fields mean."
                 .to_owned();
         let tauri = tauri::VERSION.to_owned();
-        let table = Table { about, tauri, listeners, cases: cases.clone() };
+        let table = Table { about, tauri, listeners: listeners.clone(), cases: cases.clone() };
         std::fs::write(path, table.to_text()).map_err(|e| e.to_string())?;
     }
     let is_written = |case: &Case| written.as_ref().is_some_and(|table| table.cases.contains(case));
-    let reached = |case| Reached { as_written: is_written(&case), case };
+    // The same JSON on both sides.
+    let as_json = |target: &EventTarget| json!(target);
+    let listeners: Vec<_> =
+        listeners.iter().map(|(name, target)| (name.clone(), as_json(target))).collect();
+    let ours: Vec<_> = (0..CODECS.len()).map(|at| Ours::start(at, &listeners)).collect();
+    let reached = |case: Case| {
+        let target = case.target.as_ref().map(as_json);
+        let ours = if case.by == "App" {
+            Ok(ours.iter().map(|side| side.reached(&case.call, target.as_ref())).collect())
+        } else {
+            Err("what a client emits goes to the server only")
+        };
+        Reached { as_written: is_written(&case), ours, case }
+    };
     Ok(cases.into_iter().map(reached).collect())
 }
 

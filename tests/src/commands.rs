@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tramline::{
-    Attachment, CancelToken, Capabilities, Clients, Limits, Peer, Raw, Request, SealedBlob, Server,
-    State, command, commands,
+    Attachment, CancelToken, Capabilities, Clients, EventTarget, Limits, ListenOptions, Overflow,
+    Peer, Raw, Request, SealedBlob, Server, State, command, commands,
 };
 
 use crate::PATIENCE;
@@ -355,7 +355,32 @@ fn emit_to(label: String, event: String, text: String, clients: State<'_, Client
 
 #[command]
 fn emit_except(label: String, event: String, text: String, clients: State<'_, Clients>) -> bool {
-    clients.emit_filter(&event, &text, |peer| peer.label() != Some(&label)).is_ok()
+    clients.emit_filter(&event, &text, |target| target.label() != Some(&label)).is_ok()
+}
+
+/// `emit`, `emit_to`, or `emit_filter` with a filter that picks the target and nothing else.
+#[command]
+fn emit_case(
+    call: String,
+    target: Option<EventTarget>,
+    event: String,
+    text: String,
+    clients: State<'_, Clients>,
+) -> Result<(), String> {
+    let emitted = match (call.as_str(), target) {
+        ("emit", _) => clients.emit(&event, &text),
+        ("emit_to", Some(target)) => clients.emit_to(target, &event, &text),
+        (_, target) => clients.emit_filter(&event, &text, |found| Some(found) == target.as_ref()),
+    };
+    emitted.map_err(|e| e.to_string())
+}
+
+/// How often a payload was encoded that went out as this event to this target.
+#[command]
+fn emit_expensive_to(target: EventTarget, event: String, peer: Peer) -> Result<u64, String> {
+    let payload = Expensive::default();
+    peer.emit_to(target, &event, &payload).map_err(|e| e.to_string())?;
+    Ok(payload.0.into_inner())
 }
 
 #[command(inline)]
@@ -379,8 +404,35 @@ fn print(text: String) {
 }
 
 /// Event names that clients may emit and listen to.
-pub const EVENTS: [&str; 9] =
-    ["up", "blocking", "down", "other", "echo", "ballast", "raw", "größe/1:a_b-c", ""];
+pub const EVENTS: [&str; 13] = [
+    "up",
+    "blocking",
+    "down",
+    "other",
+    "echo",
+    "ballast",
+    "raw",
+    "größe/1:a_b-c",
+    "",
+    "matrix",
+    "aimed",
+    "heard",
+    "overrun",
+];
+
+/// As what the server listens to `aimed`; it answers with `heard` and these names.
+#[must_use]
+pub fn aimed_at() -> [(&'static str, EventTarget); 4] {
+    [
+        ("app", EventTarget::App),
+        ("any", EventTarget::Any),
+        ("window main", EventTarget::window("main")),
+        ("label main", EventTarget::any_label("main")),
+    ]
+}
+
+/// Events `overrun` that wait for a listener that never returns by itself.
+pub const OVERRUN_QUEUE: usize = 16;
 
 fn capabilities() -> Capabilities {
     let names = [
@@ -430,6 +482,8 @@ fn capabilities() -> Capabilities {
         "emit_all",
         "emit_to",
         "emit_except",
+        "emit_case",
+        "emit_expensive_to",
         "clients",
         "wait_up",
         "stop",
@@ -447,6 +501,8 @@ pub fn serve(server: Server, limits: Limits) -> Server {
     let gates = Arc::new(Gates::default());
     let received = Arc::new(Received::default());
     let (listener_gates, up) = (Arc::clone(&gates), Arc::clone(&received));
+    let overrun_gates = Arc::clone(&gates);
+    let overrun = ListenOptions::new().overflow(Overflow::Disconnect).queue(OVERRUN_QUEUE, 1 << 20);
     let server = server
         .commands(commands![
             add,
@@ -496,6 +552,8 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             emit_all,
             emit_to,
             emit_except,
+            emit_case,
+            emit_expensive_to,
             clients,
             wait_up,
             stop,
@@ -522,6 +580,13 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             if let Ok(number) = event.payload::<u64>() {
                 let _ = event.peer().emit("down", &number);
             }
-        });
+        })
+        .listen_with("overrun", overrun, move |_| overrun_gates.enter("overrun"));
+    let server = aimed_at().into_iter().fold(server, |server, (name, target)| {
+        let options = ListenOptions::new().target(target);
+        server.listen_with("aimed", options, move |event| {
+            let _ = event.peer().emit("heard", name);
+        })
+    });
     channels::serve(server)
 }

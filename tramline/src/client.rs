@@ -10,8 +10,8 @@ use tramline_core::acl::Capabilities;
 use tramline_core::answer::FromAnswer;
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Commands, RawBody, Reply};
-use tramline_core::envelope::{BodyKind, Extension, Head, Kind};
-use tramline_core::events::{Event, ListenerId, Listeners};
+use tramline_core::envelope::{BodyKind, ExtensionBuf, Head, Kind};
+use tramline_core::events::{Event, EventTarget, ListenOptions, ListenerId, Listeners};
 use tramline_core::peer::{Patience, Peer, send_bytes};
 use tramline_core::router::Router;
 use tramline_core::session::Hello;
@@ -21,7 +21,7 @@ use tramline_core::{ConnectError, EncodeError, Halves, InvokeError, Limits, Link
 use tramline_transport_pipe::{Stream, mem};
 
 use crate::endpoint::{Endpoint, Scheme};
-use crate::executor::Executor;
+use crate::executor::{self, Executor};
 use crate::invoke::{Borrowed, Invoke};
 use crate::link::{Link, Outgoing, Service};
 use crate::meet;
@@ -79,11 +79,12 @@ impl Client {
     pub(crate) fn open(mut halves: Halves, options: Options) -> Result<Self, ConnectError> {
         let Options { codec, label, limits, wait_mode } = options;
         halves.set_wait_mode(wait_mode);
+        let own = EventTarget::peer(label.as_deref().unwrap_or_default());
         let hello = Hello::new(codec, &limits, label, Vec::new());
         let agreement = meet::hello_as_client(&mut halves, &hello, codec, &limits)?;
         let (transport, identity) = (halves.transport, halves.peer);
         let server_label = agreement.label.clone();
-        let link = Link::new(halves, agreement, limits);
+        let link = Link::new(halves, agreement, limits, own, EventTarget::App);
         let port = Arc::clone(&link);
         let peer = Peer::new(0, server_label, identity, transport, codec, port);
         let service = Arc::new(Service {
@@ -252,12 +253,44 @@ impl Client {
         self.0.peer.emit_raw(event, payload)
     }
 
-    /// Calls `listener` for every event of this name the server emits, in order. When the returned
-    /// operation is done, no later event is missed.
+    /// Emits an event to the server's listeners that `target` reaches: [`EventTarget::App`] is what
+    /// [`Server::listen`](crate::Server::listen) listens as. Nothing crosses if it reaches none.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_to<T: Serialize + ?Sized>(
+        &self,
+        target: impl Into<EventTarget>,
+        event: &str,
+        payload: &T,
+    ) -> Result<(), SendError> {
+        self.0.peer.emit_to(target, event, payload)
+    }
+
+    /// Emits an event to the server's listeners whose target `filter` picks, and to those that
+    /// listen as [`EventTarget::Any`]. Nothing crosses if it picks none.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_filter<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        payload: &T,
+        filter: impl Fn(&EventTarget) -> bool,
+    ) -> Result<(), SendError> {
+        self.0.peer.emit_filter(event, payload, filter)
+    }
+
+    /// Calls `listener` for every event of this name the server emits, in order, if it is aimed at
+    /// nobody or at this client's label. When the returned operation is done, no later event is
+    /// missed.
     ///
     /// Listeners run one after the other on a thread of the connection: they may call anything
-    /// here, but a slow one holds up the next event. A listener that keeps a clone of its client
-    /// keeps the connection open until somebody closes it.
+    /// here, but a slow one holds up the next event, unless it was given a queue with
+    /// [`Listen::with`]. A listener that keeps a clone of its client keeps the connection open until
+    /// somebody closes it. Listeners go when their connection has ended.
     ///
     /// # Errors
     ///
@@ -267,7 +300,20 @@ impl Client {
     where
         F: Fn(Event<'_>) + Send + Sync + 'static,
     {
-        Listen { client: self, event: event.into(), once: false, listener }
+        let options = ListenOptions::new();
+        Listen { client: self, event: event.into(), options, listener }
+    }
+
+    /// As [`listen`](Self::listen), whomever the event is aimed at.
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_any<F>(&self, event: &str, listener: F) -> Listen<'_, F>
+    where
+        F: Fn(Event<'_>) + Send + Sync + 'static,
+    {
+        self.listen(event, listener).with(ListenOptions::new().target(EventTarget::Any))
     }
 
     /// As [`listen`](Self::listen), for one event only.
@@ -279,13 +325,13 @@ impl Client {
     where
         F: Fn(Event<'_>) + Send + Sync + 'static,
     {
-        Listen { client: self, event: event.into(), once: true, listener }
+        self.listen(event, listener).with(ListenOptions::new().once())
     }
 
     /// Removes a listener. An unknown id is ignored.
     pub fn unlisten(&self, id: ListenerId) {
-        if let Some(name) = self.0.service.listeners.remove(id) {
-            self.0.link.unsubscribe_if_deaf(&self.0.service, &name);
+        if let Some((name, target)) = self.0.service.listeners.remove(id) {
+            self.0.link.unsubscribe_if_deaf(&self.0.service, &name, &target);
         }
     }
 
@@ -322,6 +368,8 @@ impl Client {
             .name("tramline-client".into())
             .spawn(move || {
                 link.run(&peer, &service);
+                // Nothing more comes, and what they hold may be waited for.
+                service.listeners.clear();
             })
             .map(drop)
             .map_err(|e| shared.link.end(LinkError::os("starting the connection's thread", &e)))
@@ -438,19 +486,48 @@ impl fmt::Debug for Connect {
 pub struct Listen<'a, F> {
     client: &'a Client,
     event: Box<str>,
-    once: bool,
+    options: ListenOptions,
     listener: F,
 }
 
 impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
+    /// How to listen: as what, once or always, and with which queue. Replaces what was said before,
+    /// also by [`Client::once`] and [`Client::listen_any`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::{Client, EventTarget, ListenOptions, Overflow};
+    /// # use tramline::{Capabilities, Server};
+    /// # let server = Server::new().allow(Capabilities::all()).start("mem:listen-with-doc")?;
+    ///
+    /// let client = Client::connect("mem:listen-with-doc").wait()?;
+    /// let options = ListenOptions::new()
+    ///     .target(EventTarget::window("main"))
+    ///     .overflow(Overflow::DropOldest)
+    ///     .queue(100, 64 << 10);
+    /// client.listen("tick", |event| println!("{:?}", event.bytes())).with(options).wait()?;
+    /// # server.stop();
+    /// # Ok::<(), tramline::Error>(())
+    /// ```
+    pub fn with(mut self, options: ListenOptions) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Adds the listener here; the server has yet to be told.
     fn add(self) -> Result<Subscription<'a>, InvokeError> {
-        let Self { client, event, once, listener } = self;
+        let Self { client, event, options, listener } = self;
         client.ensure_runner().map_err(SendError::Link)?;
-        let service = &client.0.service;
+        let (service, link) = (&client.0.service, &client.0.link);
+        let target = options.target_or(link.own());
+        let extension = link.extension_of(&target).map_err(SendError::Config)?;
         let _order = service.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = service.listeners.add(&event, once, listener).map_err(SendError::Config)?;
-        Ok(Subscription { client, event, id })
+        let id = service
+            .listeners
+            .add(&event, options, &target, executor::on_a_thread, listener)
+            .map_err(SendError::Config)?;
+        Ok(Subscription { client, event, extension, id })
     }
 
     /// Adds the listener, blocking until the server knows.
@@ -464,7 +541,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
             Outgoing {
                 kind: Kind::Subscribe,
                 name: &subscription.event,
-                extension: Extension::NONE,
+                extension: subscription.extension.as_extension(),
                 body: BodyKind::Empty,
                 body_len: 0,
                 fill: &mut |_| Ok(()),
@@ -483,6 +560,8 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
 struct Subscription<'a> {
     client: &'a Client,
     event: Box<str>,
+    /// As what, if it must be said.
+    extension: ExtensionBuf,
     id: ListenerId,
 }
 
@@ -505,7 +584,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> IntoFuture for Listen<'a, F> 
             let subscription = added?;
             let told =
                 Invoke::<'_, (), Nothing>::new(subscription.client, &subscription.event, Nothing)
-                    .of_kind(Kind::Subscribe)
+                    .subscribing(subscription.extension.clone())
                     .await;
             subscription.finish(told)
         })

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures_lite::FutureExt;
 use tramline_core::command::CommandFuture;
+use tramline_core::events::Work;
 
 /// Runs the futures of async commands.
 #[derive(Clone)]
@@ -48,6 +49,11 @@ impl Default for Executor {
             }
         })
     }
+}
+
+/// Does work that may block, on a thread that plain commands use as well.
+pub(crate) fn on_a_thread(work: Work) {
+    blocking::unblock(work).detach();
 }
 
 impl fmt::Debug for Executor {

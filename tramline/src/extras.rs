@@ -19,6 +19,10 @@ pub(crate) struct Extras<'a> {
 }
 
 impl<'a> Extras<'a> {
+    pub(crate) fn new(extension: ExtensionBuf) -> Self {
+        Self { extension, ..Self::default() }
+    }
+
     pub(crate) fn header(&mut self, name: &str, value: &str) {
         let added = self.extension.header(name, value);
         self.note(added);

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use event_listener::Event as Notice;
 use tramline_core::acl::{Asked, Standing, Subject};
 use tramline_core::error::codes;
+use tramline_core::events::EventTarget;
 use tramline_core::gate::Gate;
 use tramline_core::limits::MAX_SUBSCRIPTIONS;
 use tramline_core::peer::Peer;
-use tramline_core::session::{Goodbye, Hello};
+use tramline_core::session::{Goodbye, Hello, Listens};
 use tramline_core::transport::{Transport, WaitMode};
 use tramline_core::{AnyCodec, ConnectError, Error, Halves, Limits, LinkError, PeerIdentity};
 use tramline_transport_pipe::{Listener, Stream, mem};
@@ -458,15 +459,21 @@ impl Hub {
                 class: &standing.class,
             };
             let may_listen = rules.events(subject, Asked::Listen);
-            agreement.listens.retain(|name| may_listen.allow(name));
+            agreement.listens.retain(|one| may_listen.allow(one.event()));
             let may_emit = rules.events(subject, Asked::Emit);
-            let names = self.service.listeners.names();
-            let names = names.into_iter().filter(|name| may_emit.allow(name)).collect();
-            let hello = Hello::new(agreement.codec, &self.limits, self.label.clone(), names);
+            let mut listens = self.service.listeners.all();
+            listens.retain(|(event, _)| may_emit.allow(event));
+            let say = |(event, target)| match target {
+                EventTarget::App => Listens::AsItself(event),
+                target => Listens::As { event, target },
+            };
+            let listens = listens.into_iter().map(say).collect();
+            let hello = Hello::new(agreement.codec, &self.limits, self.label.clone(), listens);
             let deadline = Instant::now() + Duration::from_millis(self.limits.handshake_timeout_ms);
             meet::send(&mut halves, &hello.to_frame(), deadline, &self.limits)?;
             let codec = agreement.codec;
-            let link = Link::new(halves, agreement, self.limits);
+            let theirs = EventTarget::peer(standing.label.as_deref().unwrap_or_default());
+            let link = Link::new(halves, agreement, self.limits, EventTarget::App, theirs);
             let port = Arc::clone(&link);
             let peer = Peer::admitted(id, standing, identity, transport, codec, port);
             links.insert(id, (Arc::clone(&link), peer.clone()));

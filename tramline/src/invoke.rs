@@ -12,7 +12,7 @@ use serde::Serialize;
 use tramline_core::answer::{Answer, FromAnswer};
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{RawBody, Reply};
-use tramline_core::envelope::{Extension, Head, Kind};
+use tramline_core::envelope::{Extension, ExtensionBuf, Head, Kind};
 use tramline_core::peer::{Patience, send_body};
 use tramline_core::{
     CallCancelled, CancelToken, DecodeError, EncodeError, InvokeError, OnCancel, SendError,
@@ -73,8 +73,10 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
         }
     }
 
-    pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
+    /// No call: a subscription to an event of this name.
+    pub(crate) fn subscribing(mut self, extension: ExtensionBuf) -> Self {
+        self.kind = Kind::Subscribe;
+        self.extras = Some(Box::new(Extras::new(extension)));
         self
     }
 

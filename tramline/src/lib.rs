@@ -45,7 +45,9 @@ pub use tramline_core::command::{
     Attachment, Call, CommandArg, CommandFuture, Commands, Raw, RawBody, Request,
 };
 pub use tramline_core::envelope::BodyKind;
-pub use tramline_core::events::{Event, ListenerId};
+pub use tramline_core::events::{
+    Event, EventTarget, ListenOptions, ListenerCounts, ListenerId, Overflow,
+};
 pub use tramline_core::peer::{Peer, Refusals};
 pub use tramline_core::state::State;
 pub use tramline_core::transport::WaitMode;

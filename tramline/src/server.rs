@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tramline_core::acl::{Capabilities, Denial, OnDenied, Quota};
 use tramline_core::codec::{AnyCodec, Codec};
 use tramline_core::command::{Command, CommandFuture, Commands};
-use tramline_core::events::{Event, Listeners};
+use tramline_core::events::{Event, EventTarget, ListenOptions, Listeners};
 use tramline_core::peer::Peer;
 use tramline_core::router::Router;
 use tramline_core::state::States;
@@ -19,7 +19,7 @@ use tramline_transport_pipe::{Listener, mem};
 use crate::admit::{Admission, Policy, Visitor};
 use crate::clients::Clients;
 use crate::endpoint::{Endpoint, Scheme};
-use crate::executor::Executor;
+use crate::executor::{self, Executor};
 use crate::hub::{Door, Ended, Hub, Refused};
 use crate::link::Service;
 use crate::live::LiveCapabilities;
@@ -179,15 +179,50 @@ impl Server {
         self
     }
 
-    /// Calls `listener` for every event of this name that a peer emits and may emit. Events of one
-    /// peer come in order, on the thread that serves that peer.
+    /// Calls `listener` for every event of this name that a peer emits and may emit, if it is aimed
+    /// at nobody or at the application. Events of one peer come in order, on the thread that serves
+    /// that peer.
     #[must_use]
-    pub fn listen(
-        mut self,
+    pub fn listen(self, event: &str, listener: impl Fn(Event<'_>) + Send + Sync + 'static) -> Self {
+        self.listen_with(event, ListenOptions::new(), listener)
+    }
+
+    /// As [`listen`](Self::listen), whomever the event is aimed at.
+    #[must_use]
+    pub fn listen_any(
+        self,
         event: &str,
         listener: impl Fn(Event<'_>) + Send + Sync + 'static,
     ) -> Self {
-        if let Err(mistake) = self.listeners.add(event, false, listener) {
+        self.listen_with(event, ListenOptions::new().target(EventTarget::Any), listener)
+    }
+
+    /// As [`listen`](Self::listen), in another way.
+    ///
+    /// # Examples
+    ///
+    /// A listener that may be slow, and cares for the latest event only:
+    ///
+    /// ```
+    /// use tramline::{ListenOptions, ListenerCounts, Overflow, Server};
+    ///
+    /// let counts = ListenerCounts::new();
+    /// let latest = ListenOptions::new().overflow(Overflow::LatestOnly).counts(&counts);
+    /// let server = Server::new().listen_with("position", latest, |event| {
+    ///     println!("now at {:?}", event.payload::<(f64, f64)>());
+    /// });
+    /// # let _ = server;
+    /// println!("{} positions were skipped", counts.dropped());
+    /// ```
+    #[must_use]
+    pub fn listen_with(
+        mut self,
+        event: &str,
+        options: ListenOptions,
+        listener: impl Fn(Event<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let (own, spawn) = (&EventTarget::App, executor::on_a_thread);
+        if let Err(mistake) = self.listeners.add(event, options, own, spawn, listener) {
             self.mistake.get_or_insert(mistake);
         }
         self

@@ -3,6 +3,8 @@
 //! A run of fields: tag (1 byte), length (2 bytes), content. Most messages have none.
 
 use crate::error::{ConfigError, PeerFault};
+use crate::events::{EventTarget, TargetRef};
+use crate::limits::MAX_TARGETS;
 
 /// Longest extension in bytes.
 pub const MAX_EXTENSION_LEN: usize = u16::MAX as usize;
@@ -17,6 +19,8 @@ const ATTACHMENT: u8 = 3;
 const CHANNEL: u8 = 4;
 /// Tags from here on must be understood; others that are not known are skipped.
 const FIRST_CRITICAL: u8 = 128;
+/// Whoever did not understand it would tell those it is not for.
+const TARGET: u8 = FIRST_CRITICAL;
 
 /// A message's extension: fields that have been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +56,8 @@ pub enum Field<'a> {
         /// What may be sent to the caller at first, in bytes; 0: the caller is who sends.
         credit: u64,
     },
+    /// Of an event: it is for whoever listens as this. Of a subscription: as what.
+    Target(TargetRef<'a>),
 }
 
 impl<'a> Extension<'a> {
@@ -65,12 +71,13 @@ impl<'a> Extension<'a> {
     /// [`PeerFault`] names the field and what was found in it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PeerFault> {
         let mut rest = bytes;
-        let (mut deadlines, mut channels) = (0, 0);
+        let (mut deadlines, mut channels, mut targets) = (0, 0, 0);
         while !rest.is_empty() {
             let (tag, content, after) = split(rest)?;
             match read(tag, content)? {
                 Some(Field::Deadline { .. }) => deadlines += 1,
                 Some(Field::Channel { .. }) => channels += 1,
+                Some(Field::Target(_)) => targets += 1,
                 _ => {}
             }
             if deadlines > 1 {
@@ -78,6 +85,10 @@ impl<'a> Extension<'a> {
             }
             if channels > MAX_CALL_CHANNELS {
                 let what = format_args!("more than {MAX_CALL_CHANNELS} channels");
+                return Err(PeerFault::new("extension", what));
+            }
+            if targets > MAX_TARGETS {
+                let what = format_args!("more than {MAX_TARGETS} targets");
                 return Err(PeerFault::new("extension", what));
             }
             rest = after;
@@ -99,6 +110,28 @@ impl<'a> Extension<'a> {
             }
             None
         })
+    }
+
+    /// Whom an event is for, or as what somebody subscribes.
+    pub fn targets(self) -> impl Iterator<Item = TargetRef<'a>> {
+        self.fields().filter_map(|field| match field {
+            Field::Target(target) => Some(target),
+            _ => None,
+        })
+    }
+
+    /// As what somebody subscribes, if it is said.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerFault`]: there are two.
+    pub fn only_target(self) -> Result<Option<EventTarget>, PeerFault> {
+        let mut targets = self.targets();
+        let only = targets.next().map(TargetRef::to_target);
+        match targets.next() {
+            None => Ok(only),
+            Some(_) => Err(PeerFault::new("extension", "a subscription with two targets")),
+        }
     }
 
     /// The fields as they are on the wire.
@@ -174,7 +207,8 @@ fn read(tag: u8, content: &[u8]) -> Result<Option<Field<'_>>, PeerFault> {
             }
             _ => return wrong("a channel has 12 bytes"),
         },
-        FIRST_CRITICAL.. => {
+        TARGET => Field::Target(TargetRef::parse(content)?),
+        _ if tag >= FIRST_CRITICAL => {
             return Err(PeerFault::new("extension", format_args!("field {tag} is not known here")));
         }
         _ => return Ok(None),
@@ -277,6 +311,17 @@ impl ExtensionBuf {
         Ok(())
     }
 
+    /// Adds a target.
+    ///
+    /// # Errors
+    ///
+    /// The label is too long, or the extension would be.
+    pub fn target(&mut self, target: &EventTarget) -> Result<(), ConfigError> {
+        target.check()?;
+        let (kind, label) = target.parts();
+        self.add(TARGET, &[&[kind], label.as_bytes()])
+    }
+
     /// What has been written.
     #[must_use]
     pub fn as_extension(&self) -> Extension<'_> {
@@ -322,7 +367,7 @@ mod tests {
     fn what_breaks_a_rule_is_refused_and_what_is_new_is_skipped() {
         let channels = [4, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].repeat(17);
         assert!(Extension::parse(&channels[15..]).is_ok(), "16 may be");
-        let refused: [&[u8]; 14] = [
+        let refused: [&[u8]; 20] = [
             &[1],
             &[1, 4, 0],
             &[1, 4, 0, 1, 2, 3],
@@ -337,6 +382,12 @@ mod tests {
             &[4, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &channels,
             &[128, 0, 0],
+            &[128, 1, 0, 7],
+            &[128, 1, 0, 255],
+            &[128, 2, 0, 0, b'a'],
+            &[128, 2, 0, 2, b'a'],
+            &[128, 2, 0, 1, 0xff],
+            &[129, 0, 0],
         ];
         for bytes in refused {
             assert_eq!(Extension::parse(bytes).expect_err("refused").at, "extension", "{bytes:?}");
@@ -344,6 +395,41 @@ mod tests {
         let skipped = Extension::parse(&[127, 1, 0, 9, 2, 2, 0, 1, b'a']).expect("to be skipped");
         let fields: Vec<_> = skipped.fields().collect();
         assert_eq!(fields, [Field::Header { name: "a", value: "" }]);
+    }
+
+    #[test]
+    fn every_target_survives_the_wire_and_their_number_and_length_are_bounded() {
+        let mut targets = vec![EventTarget::Any, EventTarget::App];
+        for label in ["", "größe", &"x".repeat(255)] {
+            targets.extend([
+                EventTarget::any_label(label),
+                EventTarget::peer(label),
+                EventTarget::window(label),
+                EventTarget::webview(label),
+                EventTarget::webview_window(label),
+            ]);
+        }
+        let mut written = ExtensionBuf::default();
+        targets.iter().for_each(|target| written.target(target).expect("room"));
+        let read = Extension::parse(&written.0).expect("our own");
+        assert_eq!(read.targets().map(TargetRef::to_target).collect::<Vec<_>>(), targets);
+        for (found, target) in read.targets().zip(&targets) {
+            assert_eq!(
+                targets.iter().filter(|other| found.is(other)).collect::<Vec<_>>(),
+                [target]
+            );
+        }
+        assert_eq!(read.only_target().expect_err("more than one").at, "extension");
+        assert!(written.target(&EventTarget::peer("x".repeat(256))).is_err());
+
+        let one = [128, 2, 0, 4, b'a'];
+        let only = Extension::parse(&one).expect("a window").only_target();
+        assert_eq!(only, Ok(Some(EventTarget::window("a"))));
+        assert!(Extension::parse(&one.repeat(MAX_TARGETS)).is_ok());
+        let refused = Extension::parse(&one.repeat(MAX_TARGETS + 1)).expect_err("too many");
+        assert_eq!(refused.what.as_ref(), "more than 64 targets");
+        let long = [&[128, 1, 1, 3][..], &[b'x'; 256]].concat();
+        assert_eq!(Extension::parse(&long).expect_err("a long label").at, "extension");
     }
 
     #[test]

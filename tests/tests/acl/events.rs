@@ -77,7 +77,7 @@ fn an_event_that_may_not_be_emitted_is_ignored_and_counted_however_it_comes() {
         let limits = tramline::Limits::default();
         raw.send_frame(&Hello::new(AnyCodec::JSON, &limits, Some("raw".into()), vec![]).to_frame());
         let hello = Hello::read(&raw.frame().expect("an answer")).expect("a hello");
-        assert_eq!(hello.listens, ["up"], "and not what the peer may not emit");
+        assert_eq!(hello.listens, ["up".into()], "and not what the peer may not emit");
         for event in ["admin/reset", "up", "admin/reset", "nobody-listens"] {
             let head = Head::new(Kind::Event, BodyKind::Structured, 0, event);
             raw.send_frame(&[&head.to_bytes()[..], event.as_bytes(), b"\"x\""].concat());

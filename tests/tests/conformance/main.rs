@@ -11,5 +11,7 @@ mod events;
 mod extras;
 mod flow;
 mod listeners;
+mod overflow;
 mod payloads;
 mod refusals;
+mod targets;

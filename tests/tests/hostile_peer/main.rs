@@ -7,6 +7,7 @@
 
 mod channels;
 mod clients;
+mod events;
 mod handshakes;
 mod messages;
 mod offers;
@@ -75,6 +76,7 @@ fn every_attack_of_the_hostile_program_is_performed() {
     let suite = [
         include_str!("channels.rs"),
         include_str!("clients.rs"),
+        include_str!("events.rs"),
         include_str!("handshakes.rs"),
         include_str!("messages.rs"),
         include_str!("offers.rs"),

@@ -34,7 +34,7 @@ fn bad_hello_is_refused() {
         let (code, told) = match variant.name.as_str() {
             "another version" => ("connection-refused", "version-refused"),
             "unknown codec" => ("connection-refused", "codec-refused"),
-            "label too long" | "limit too small" | "no event name" => {
+            "label too long" | "limit too small" | "no event name" | "listens as a long label" => {
                 ("connection-refused", "bad-hello")
             }
             _ => ("peer-fault", "bad-hello"),

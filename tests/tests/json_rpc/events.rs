@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tramline::compat_json::jsonrpc::Framing;
-use tramline::{Capabilities, Clients, Peer, Server, State, command, commands};
+use tramline::{Capabilities, Clients, EventTarget, Peer, Server, State, command, commands};
 use tramline_tests::bounded;
 use tramline_tests::json_rpc::Served;
 
@@ -46,8 +46,13 @@ fn tell_all(text: String, clients: State<'_, Clients>) -> usize {
     clients.list().len()
 }
 
+#[command]
+fn tell(target: EventTarget, text: String, clients: State<'_, Clients>) -> Result<(), String> {
+    clients.emit_to(target, "tick", &text).map_err(|e| e.to_string())
+}
+
 fn ticking() -> Served {
-    let set = commands![emit, emit_bytes, tell_all];
+    let set = commands![emit, emit_bytes, tell_all, tell];
     Served::new(Server::new().commands(set).allow(Capabilities::all()))
 }
 
@@ -68,6 +73,28 @@ fn a_payload_becomes_params_that_every_client_takes() {
         }
         let raw = client.call("emit_bytes", &json!([]));
         assert_eq!(raw, event("tick", Some(json!([[0, 255]]))));
+    });
+}
+
+/// As a page that says no target.
+#[test]
+fn a_client_hears_events_whomever_they_are_aimed_at() {
+    bounded(|| {
+        let server = ticking();
+        let mut client = server.client();
+        for target in [
+            json!("main"),
+            json!({ "kind": "App" }),
+            json!({ "kind": "Window", "label": "main" }),
+            json!({ "kind": "Any" }),
+        ] {
+            let heard = client.call("tell", &json!({ "target": target, "text": "x" }));
+            assert_eq!(heard, event("tick", Some(json!(["x"]))), "{target}");
+            assert_eq!(client.read()["id"], "call");
+        }
+        client.notify("$/listen", &json!({ "event": "other" }));
+        let answer = client.call("tell", &json!({ "target": "main", "text": "x" }));
+        assert_eq!(answer["id"], "call", "it does not listen");
     });
 }
 

@@ -411,6 +411,10 @@ impl Port for Connection {
         }
     }
 
+    fn cut_off(&self, reason: LinkError) {
+        self.end(reason);
+    }
+
     fn close_stalled(&self) {
         self.end(LinkError::Stalled { stalled_ms: self.limits.send_timeout_ms });
     }

@@ -40,7 +40,8 @@ use crate::server::{Running, Serve, Server};
 ///   this client may run, it is an event for the server's listeners.
 /// - **Events** come as notifications of their name. A client hears all that it may, until it says
 ///   `$/listen {"event": ..}`: from then on only those it asked for. An event's payload is the
-///   params if it is an object, nothing if it is null, else their only element.
+///   params if it is an object, nothing if it is null, else their only element. Such a client
+///   listens as [`EventTarget::Any`](crate::EventTarget): it hears an event whomever it is aimed at.
 /// - **`$/cancelRequest`** answers the call with -32800, unless it has its answer already. The
 ///   command runs on.
 /// - **Errors** have their fixed code in `data.code`, and a failed command's own value in

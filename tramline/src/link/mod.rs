@@ -29,7 +29,7 @@ mod stand_in;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ use tramline_core::channel::{Channels, Incoming};
 use tramline_core::codec::AnyCodec;
 use tramline_core::envelope::{Head, Kind};
 use tramline_core::error::codes;
-use tramline_core::limits::NameSet;
+use tramline_core::events::{EventTarget, Subscriptions};
 use tramline_core::session::{Agreement, Goodbye};
 use tramline_core::transport::{Receiver, Sender, Signal};
 use tramline_core::{Frame, Halves, Limits, LinkError, PeerFault, SendError};
@@ -132,7 +132,9 @@ pub(crate) struct Link {
     bytes_in_flight: AtomicUsize,
     tokens: Tokens,
     channels: Channels,
-    peer_listens: RwLock<NameSet>,
+    /// As what this side listens where it says nothing.
+    own: EventTarget,
+    peer_listens: Subscriptions,
     said_goodbye: AtomicBool,
     /// This side is ending the link: nobody else sends any more.
     closing: AtomicBool,
@@ -141,7 +143,19 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(halves: Halves, agreement: Agreement, limits: Limits) -> Arc<Self> {
+    /// A link between `own`, this side, and `theirs`.
+    pub(crate) fn new(
+        halves: Halves,
+        agreement: Agreement,
+        limits: Limits,
+        own: EventTarget,
+        theirs: EventTarget,
+    ) -> Arc<Self> {
+        let peer_listens = Subscriptions::new(theirs);
+        for one in &agreement.listens {
+            // What is too many was said too early to be refused by itself.
+            let _ = peer_listens.add(one.event(), one.target().cloned());
+        }
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             codec: agreement.codec,
@@ -166,9 +180,8 @@ impl Link {
             bytes_in_flight: AtomicUsize::new(0),
             tokens: Tokens::default(),
             channels: Channels::new(agreement.codec, &limits),
-            peer_listens: RwLock::new(
-                agreement.listens.into_iter().map(String::into_boxed_str).collect(),
-            ),
+            own,
+            peer_listens,
             said_goodbye: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             over: OnceLock::new(),
@@ -178,6 +191,11 @@ impl Link {
 
     pub(crate) fn codec(&self) -> AnyCodec {
         self.codec
+    }
+
+    /// As what this side listens where it says nothing.
+    pub(crate) fn own(&self) -> &EventTarget {
+        &self.own
     }
 
     /// The runner will serve other connections, too.
@@ -309,10 +327,15 @@ impl Link {
 
     /// Ends the link because the peer broke a rule; tells it so if that needs no waiting.
     fn fault(&self, fault: PeerFault) -> LinkError {
+        self.end_at_once(fault.into())
+    }
+
+    /// Ends the link; says goodbye if that needs no waiting.
+    fn end_at_once(&self, reason: LinkError) -> LinkError {
         if let Some(mut sender) = try_lock(&self.sender) {
-            let _ = self.say_goodbye(&mut sender, fault.code());
+            let _ = self.say_goodbye(&mut sender, reason.code());
         }
-        self.end(fault.into())
+        self.end(reason)
     }
 
     /// Reads a few messages and hands them out, unless `limit` bytes wait for the runner; how many.

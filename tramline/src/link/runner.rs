@@ -9,15 +9,15 @@ use bytes::Bytes;
 use tramline_core::acl::Asked;
 use tramline_core::channel::Incoming;
 use tramline_core::command::{Call, Handler, OwnedCall, RawBody};
-use tramline_core::envelope::{BodyKind, Envelope, Extension, Head, Kind};
-use tramline_core::events::{Event, LastEvent, Listeners};
+use tramline_core::envelope::{BodyKind, Envelope, Extension, ExtensionBuf, Head, Kind};
+use tramline_core::events::{Event, EventTarget, LastEvent, Listeners};
 use tramline_core::frame::Kept;
 use tramline_core::gate::Guard;
-use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
+use tramline_core::limits::check_event_name;
 use tramline_core::peer::{Later, Patience, Peer, Port as _, send_bytes};
 use tramline_core::router::{self, Routed, Router};
 use tramline_core::transport::WaitFor;
-use tramline_core::{LinkError, PeerFault, SendError};
+use tramline_core::{ConfigError, LinkError, PeerFault, SendError};
 
 use super::batch::{Batch, Next, is_for_callers};
 use super::running::Running;
@@ -309,15 +309,20 @@ impl Link {
                 let event = Event::new(name, body, message.body, self.codec, peer);
                 let tail = owned.and_then(Kept::tail);
                 let event = tail.map_or(event, |tail| event.owned_by(tail));
-                if service.listeners.deliver(event, last_event) {
-                    self.unsubscribe_if_deaf(service, name);
+                let event = event.aimed_by(message.head.extension);
+                for target in service.listeners.deliver(event, last_event) {
+                    self.unsubscribe_if_deaf(service, name, &target);
                 }
             }
-            Kind::Subscribe => self.handle_subscribe(id, name, work),
-            Kind::Unsubscribe => {
-                let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
-                names.remove(name);
-            }
+            Kind::Subscribe | Kind::Unsubscribe => match message.head.extension.only_target() {
+                Ok(target) if kind == Kind::Subscribe => {
+                    self.handle_subscribe(id, name, target, work);
+                }
+                Ok(target) => self.peer_listens.remove(name, target),
+                Err(fault) => {
+                    self.fault(fault);
+                }
+            },
             Kind::Cancel => {
                 self.counts.cancels.fetch_add(1, Ordering::Relaxed);
                 self.tokens.cancel(id);
@@ -430,7 +435,13 @@ impl Link {
         Ok(())
     }
 
-    fn handle_subscribe(&self, id: u64, name: &str, work: &mut Work<'_>) {
+    fn handle_subscribe(
+        &self,
+        id: u64,
+        name: &str,
+        target: Option<EventTarget>,
+        work: &mut Work<'_>,
+    ) {
         let Work { peer, service, ref mut guard, patience, .. } = *work;
         let router = &service.router;
         let mut call = Call::new(id, name, BodyKind::Empty, &[], peer, router.states());
@@ -441,30 +452,27 @@ impl Link {
             call.refuse(tramline_core::error::codes::BAD_ARGUMENTS, &e.to_string());
             return;
         }
-        let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
         // Under the lock: what `retain_listens` takes back does not come in behind it.
-        guard.refresh(router.gate(), peer);
-        if service.gate_events && !guard.may_listen(name) {
-            drop(names);
-            call.reject(&router.refuse_to_listen(peer, name));
-            return;
-        }
-        let room = names.len() < MAX_SUBSCRIPTIONS || names.contains(name);
-        if room {
-            names.insert(name.into());
-        }
-        drop(names);
-        if room {
-            let head = Head::new(Kind::Response, BodyKind::Empty, id, "");
-            let sent = send_bytes(self, &head, &[], patience);
-            if patience == Patience::None && matches!(sent, Err(SendError::Full)) {
-                let (kind, body_kind, body) =
-                    (Kind::Response, BodyKind::Empty, RawBody::Borrowed(&[]));
-                self.send_later(Later { kind, body_kind, id, name: "", body });
+        let may = || {
+            guard.refresh(router.gate(), peer);
+            !service.gate_events || guard.may_listen(name)
+        };
+        match self.peer_listens.add_if(name, target, may) {
+            Ok(true) => {}
+            Ok(false) => {
+                call.reject(&router.refuse_to_listen(peer, name));
+                return;
             }
-        } else {
-            let text = format!("{MAX_SUBSCRIPTIONS} subscriptions are the limit");
-            call.refuse(tramline_core::error::codes::DENIED, &text);
+            Err(e) => {
+                call.refuse(tramline_core::error::codes::DENIED, &e.to_string());
+                return;
+            }
+        }
+        let head = Head::new(Kind::Response, BodyKind::Empty, id, "");
+        let sent = send_bytes(self, &head, &[], patience);
+        if patience == Patience::None && matches!(sent, Err(SendError::Full)) {
+            let (kind, body_kind, body) = (Kind::Response, BodyKind::Empty, RawBody::Borrowed(&[]));
+            self.send_later(Later { kind, body_kind, id, name: "", body });
         }
     }
 
@@ -497,16 +505,27 @@ impl Link {
 
     /// Forgets what the peer listens to and may not any more.
     pub(crate) fn retain_listens(&self, may: impl Fn(&str) -> bool) {
-        let mut names = self.peer_listens.write().unwrap_or_else(PoisonError::into_inner);
-        names.retain(|name| may(name));
+        self.peer_listens.retain(may);
     }
 
-    /// Tells the peer if nobody here listens to this event any more. Best effort.
-    pub(crate) fn unsubscribe_if_deaf(&self, service: &Service, name: &str) {
+    /// What a subscription says of its target.
+    pub(crate) fn extension_of(&self, target: &EventTarget) -> Result<ExtensionBuf, ConfigError> {
+        let mut extension = ExtensionBuf::default();
+        if *target != self.own {
+            extension.target(target)?;
+        }
+        Ok(extension)
+    }
+
+    /// Tells the peer if nobody here listens to this event as this any more. Best effort.
+    pub(crate) fn unsubscribe_if_deaf(&self, service: &Service, name: &str, target: &EventTarget) {
         // Held while the message goes out: a listener added after the look subscribes after it.
         let _order = service.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        if !service.listeners.has(name) {
+        if !service.listeners.has(name, target)
+            && let Ok(extension) = self.extension_of(target)
+        {
             let head = Head::new(Kind::Unsubscribe, BodyKind::Empty, 0, name);
+            let head = head.extended(extension.as_extension());
             let _ = send_bytes(self, &head, &[], Patience::SendTimeout);
         }
     }

@@ -1,13 +1,13 @@
 //! Sending: encode in place, wait for room, publish.
 
 use std::io;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tramline_core::channel::Channels;
 use tramline_core::command::Reply;
 use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::events::Targets;
 use tramline_core::frame::{Pieces, Written};
 use tramline_core::peer::{Fill, Later, Patience, Port, Work, Working, send_body, send_bytes};
 use tramline_core::transport::{Sender, WaitFor};
@@ -469,8 +469,11 @@ impl Port for Link {
     }
 
     fn peer_listens(&self, event: &str) -> bool {
-        let names = self.peer_listens.read().unwrap_or_else(PoisonError::into_inner);
-        names.contains(event)
+        self.peer_listens.has(event)
+    }
+
+    fn peer_targets(&self, event: &str) -> Targets {
+        self.peer_listens.targets(event)
     }
 
     fn channels(&self) -> Option<&Channels> {
@@ -489,6 +492,10 @@ impl Port for Link {
 
     fn close(&self, reason: LinkError) {
         Link::close(self, reason);
+    }
+
+    fn cut_off(&self, reason: LinkError) {
+        self.end_at_once(reason);
     }
 
     fn close_stalled(&self) {

@@ -12,6 +12,7 @@
 )]
 
 mod channels;
+mod events;
 mod handshakes;
 mod link;
 mod mapping;
@@ -127,6 +128,10 @@ const ATTACKS: &[Attack] = &[
     ("second-hello", "says hello again", messages::second_hello),
     ("bad-hello", "hellos that are too large, of another version, or none", messages::bad_hello),
     ("subscriptions", "subscribes to ten thousand names", messages::subscriptions),
+    ("bad-targets", "targets of events that break a rule", events::bad_targets),
+    ("many-targets", "subscribes to events as ten thousand targets", events::many_targets),
+    ("aimed", "events aimed at as many as there may be", events::aimed),
+    ("overrun", "more events than a listener takes", events::overrun),
     ("unasked", "answers, cancels and events that nobody asked for", messages::unasked),
     ("forbidden", "calls and subscribes to what it may not", messages::forbidden),
     (

@@ -4,8 +4,9 @@ use serde_json::json;
 use tramline_core::AnyCodec;
 use tramline_core::Limits;
 use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::events::EventTarget;
 use tramline_core::limits::MAX_HELLO_LEN;
-use tramline_core::session::Hello;
+use tramline_core::session::{Hello, Listens};
 use tramline_tests::random::Random;
 use tramline_tests::raw::{RawPeer, greeting};
 
@@ -74,7 +75,7 @@ pub(crate) fn second_hello(stage: &Stage) {
     });
     stage.variant("a larger one", || {
         let mut link = Link::open(&stage.name, "a larger one");
-        let listens = (0..5000).map(|n| format!("event-{n}")).collect();
+        let listens = (0..5000).map(|n| format!("event-{n}").as_str().into()).collect();
         let hello = Hello { listens, ..good_hello() };
         link.message(&hello.to_frame());
         link.until_hung_up();
@@ -84,6 +85,10 @@ pub(crate) fn second_hello(stage: &Stage) {
 pub(crate) fn bad_hello(stage: &Stage) {
     let long = |len: usize| Hello { label: Some("x".repeat(len)), ..good_hello() }.to_frame();
     let json = |body: &[u8]| frame(&hello_head(), body);
+    let listens_as = |target: &EventTarget| {
+        let listens = vec![Listens::As { event: "down".into(), target: target.clone() }];
+        Hello { listens, ..good_hello() }.to_frame()
+    };
     let deep = [br#"{"protocol":1,"x":"#.as_slice(), &[b'['; 10_000]].concat();
     let bad: Vec<(&str, Vec<u8>)> = vec![
         ("a call before hello", head(Kind::Request, BodyKind::Empty, 1, "add")),
@@ -93,6 +98,11 @@ pub(crate) fn bad_hello(stage: &Stage) {
         ("unknown codec", Hello { codec: "cbor".into(), ..good_hello() }.to_frame()),
         ("limit too small", Hello { max_message_len: 10, ..good_hello() }.to_frame()),
         ("no event name", Hello { listens: vec!["a b".into()], ..good_hello() }.to_frame()),
+        ("listens as a long label", listens_as(&EventTarget::window("x".repeat(256)))),
+        (
+            "listens as nobody",
+            json(br#"{"protocol":1,"codec":"json","max_message_len":70000,"listens":[{"event":"a","target":{"kind":"Nobody"}}]}"#),
+        ),
         ("no JSON", json(b"{")),
         ("nothing", json(b"")),
         ("another type", json(b"[1,2,3]")),
