@@ -1,5 +1,6 @@
 //! Values to bytes and back, without a connection: the codecs as the library uses them, beside
-//! serde_json, rmp-serde and postcard as they come.
+//! serde_json, rmp-serde and postcard as they come. With `--features postcard` also the library's own
+//! codec of that name.
 //!
 //! At the end stands a table of ours against theirs. Its lines are measured turn by turn, and the
 //! fastest turn counts, so that a busy machine disturbs both alike. `-- --ratios` makes only that.
@@ -12,8 +13,15 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group};
 use serde::{Deserialize, Serialize};
 use tramline::{AnyCodec, FrameWriter};
-use tramline_benches::pair::CODECS;
 use tramline_benches::shapes::{self, Args, RawBytes, Row};
+
+/// The library's codecs.
+const OURS: &[AnyCodec] = &[
+    AnyCodec::MSGPACK,
+    AnyCodec::JSON,
+    #[cfg(feature = "postcard")]
+    AnyCodec::POSTCARD,
+];
 
 /// What a transport's claim is like when all fits into it.
 const SLOT_LEN: usize = 1 << 20;
@@ -114,8 +122,8 @@ fn plain_msgpack<S: Shape>(criterion: &mut Criterion, name: &str, value: &S) {
 
 fn plain_postcard<S: Shape>(criterion: &mut Criterion, name: &str, value: &S) {
     let encoded = postcard::to_stdvec(value).expect("encodes");
-    println!("codec/{name}/postcard: {} bytes", encoded.len());
-    let mut group = group(criterion, &format!("codec/{name}/postcard"), encoded.len());
+    println!("codec/{name}/postcard-crate: {} bytes", encoded.len());
+    let mut group = group(criterion, &format!("codec/{name}/postcard-crate"), encoded.len());
     let mut out = vec![0; SLOT_LEN];
     group.bench_function("encode", |b| {
         b.iter(|| postcard::to_slice(black_box(value), &mut out).expect("encodes").len());
@@ -129,8 +137,8 @@ fn plain_postcard<S: Shape>(criterion: &mut Criterion, name: &str, value: &S) {
 }
 
 fn shape<S: Shape>(criterion: &mut Criterion, name: &str, value: &S) {
-    for codec in CODECS {
-        any_codec(criterion, name, value, codec);
+    for codec in OURS {
+        any_codec(criterion, name, value, *codec);
     }
     plain_msgpack(criterion, name, value);
     plain_json(criterion, name, value);
@@ -153,8 +161,8 @@ const TURN: Duration = Duration::from_millis(2);
 type Work<'w> = Box<dyn FnMut() + 'w>;
 
 /// The fastest of many turns of each work, in nanoseconds for one.
-fn fastest<const N: usize>(mut works: [Work<'_>; N]) -> [f64; N] {
-    let counts = works.each_mut().map(|work| {
+fn fastest(mut works: Vec<Work<'_>>) -> Vec<f64> {
+    let count = |work: &mut Work<'_>| {
         let start = Instant::now();
         let mut count = 0_u32;
         while start.elapsed() < TURN {
@@ -162,13 +170,14 @@ fn fastest<const N: usize>(mut works: [Work<'_>; N]) -> [f64; N] {
             count += 1;
         }
         count
-    });
-    let mut best = [f64::INFINITY; N];
+    };
+    let counts: Vec<_> = works.iter_mut().map(count).collect();
+    let mut best = vec![f64::INFINITY; works.len()];
     for _ in 0..TURNS {
-        for ((work, count), best) in works.iter_mut().zip(counts).zip(&mut best) {
+        for ((work, count), best) in works.iter_mut().zip(&counts).zip(&mut best) {
             let start = Instant::now();
-            (0..count).for_each(|_| work());
-            *best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(count));
+            (0..*count).for_each(|_| work());
+            *best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(*count));
         }
     }
     best
@@ -192,53 +201,68 @@ fn encode_theirs<'w>(mut encode: impl FnMut(&mut Vec<u8>) + 'w) -> Work<'w> {
     })
 }
 
-fn ratios<S: Shape>(name: &str, value: &S) {
+fn decode_ours<'w, S: Shape>(codec: AnyCodec, encoded: &'w [u8]) -> Work<'w> {
+    Box::new(move || {
+        black_box(codec.decode::<S::Decoded<'_>>(black_box(encoded)).expect("decodes"));
+    })
+}
+
+fn decode_theirs<'w, S: Shape>(decode: impl Fn() -> S::Decoded<'w> + 'w) -> Work<'w> {
+    Box::new(move || {
+        black_box(decode());
+    })
+}
+
+fn ratios<S: Shape>(shape: &str, value: &S) {
     let packed = rmp_serde::to_vec_named(value).expect("encodes");
     let json = serde_json::to_vec(value).expect("encodes");
     let terse = postcard::to_stdvec(value).expect("encodes");
-    let decode_ours = |codec: AnyCodec, encoded: &[u8]| {
-        black_box(codec.decode::<S::Decoded<'_>>(black_box(encoded)).expect("decodes"));
-    };
     let mut slot = vec![0; SLOT_LEN];
-    let [ours, rmp, ours_json, theirs_json, post] = fastest([
-        encode_ours(AnyCodec::MSGPACK, value),
-        encode_theirs(|out| {
-            rmp_serde::encode::write_named(out, black_box(value)).expect("encodes")
-        }),
-        encode_ours(AnyCodec::JSON, value),
-        encode_theirs(|out| serde_json::to_writer(out, black_box(value)).expect("encodes")),
-        Box::new(|| {
-            black_box(postcard::to_slice(black_box(value), &mut slot).expect("encodes").len());
-        }),
-    ]);
-    let decoded = fastest([
-        Box::new(|| decode_ours(AnyCodec::MSGPACK, &packed)) as Work<'_>,
-        Box::new(|| {
-            let value: S::Decoded<'_> = rmp_serde::from_slice(black_box(&packed)).expect("decodes");
-            black_box(&value);
-        }),
-        Box::new(|| decode_ours(AnyCodec::JSON, &json)),
-        Box::new(|| {
-            let value: S::Decoded<'_> = serde_json::from_slice(black_box(&json)).expect("decodes");
-            black_box(&value);
-        }),
-        Box::new(|| {
-            let value: S::Decoded<'_> = postcard::from_bytes(black_box(&terse)).expect("decodes");
-            black_box(&value);
-        }),
-    ]);
-    let encoded = [ours, rmp, ours_json, theirs_json, post];
-    let lens = [packed.len(), packed.len(), json.len(), json.len(), terse.len()];
-    let names = ["msgpack", "rmp-serde named", "json", "serde_json", "postcard"];
-    for (line, codec) in names.into_iter().enumerate() {
-        let (encode, decode) = (encoded[line], decoded[line]);
-        let (len, both) = (lens[line], encode + decode);
-        print!("{name:6}  {codec:16}{len:8} bytes {encode:12.1} {decode:12.1} {both:12.1}");
-        match line {
-            // Ours stand before theirs.
-            0 | 2 => println!("  {:.2}", both / (encoded[line + 1] + decoded[line + 1])),
-            _ => println!(),
+    let theirs: [(_, &[u8], Work<'_>, Work<'_>); 3] = [
+        (
+            "rmp-serde named",
+            &packed,
+            encode_theirs(|out| {
+                rmp_serde::encode::write_named(out, black_box(value)).expect("encodes");
+            }),
+            decode_theirs::<S>(|| rmp_serde::from_slice(black_box(&packed)).expect("decodes")),
+        ),
+        (
+            "serde_json",
+            &json,
+            encode_theirs(|out| serde_json::to_writer(out, black_box(value)).expect("encodes")),
+            decode_theirs::<S>(|| serde_json::from_slice(black_box(&json)).expect("decodes")),
+        ),
+        (
+            "postcard crate",
+            &terse,
+            Box::new(|| {
+                black_box(postcard::to_slice(black_box(value), &mut slot).expect("encodes").len());
+            }),
+            decode_theirs::<S>(|| postcard::from_bytes(black_box(&terse)).expect("decodes")),
+        ),
+    ];
+    // Ours stand before theirs.
+    let (mut lines, mut encodes, mut decodes) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (name, encoded, encode, decode)) in theirs.into_iter().enumerate() {
+        if let Some(codec) = OURS.get(index) {
+            lines.push((codec.name(), encoded.len(), true));
+            encodes.push(encode_ours(*codec, value));
+            decodes.push(decode_ours::<S>(*codec, encoded));
         }
+        lines.push((name, encoded.len(), false));
+        encodes.push(encode);
+        decodes.push(decode);
+    }
+    let (encoded, decoded) = (fastest(encodes), fastest(decodes));
+    for (index, (codec, len, is_ours)) in lines.into_iter().enumerate() {
+        let (encode, decode) = (encoded[index], decoded[index]);
+        let both = encode + decode;
+        print!("{shape:6}  {codec:16}{len:8} bytes {encode:12.1} {decode:12.1} {both:12.1}");
+        if is_ours {
+            print!("  {:.2}", both / (encoded[index + 1] + decoded[index + 1]));
+        }
+        println!();
     }
 }
 

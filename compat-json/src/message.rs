@@ -47,6 +47,14 @@ fn is_zero(id: &u64) -> bool {
 /// # Ok::<(), tramline_core::DecodeError>(())
 /// ```
 pub fn message_to_json(codec: AnyCodec, frame: &[u8]) -> Result<String, DecodeError> {
+    show(frame, |message, text| append_json(codec, message.body, JsonForm::default(), text))
+}
+
+/// Shows a message whose structured body `body` appends as JSON text.
+pub(crate) fn show<E: From<DecodeError>>(
+    frame: &[u8],
+    body: impl FnOnce(&Envelope<'_>, &mut Vec<u8>) -> Result<(), E>,
+) -> Result<String, E> {
     let message = Envelope::parse(frame).map_err(|e| DecodeError::new("envelope", e))?;
     let head = message.head;
     let view = View {
@@ -57,18 +65,21 @@ pub fn message_to_json(codec: AnyCodec, frame: &[u8]) -> Result<String, DecodeEr
     };
     let mut text = serde_json::to_vec(&view).map_err(|e| DecodeError::new("json", e))?;
     if head.body == BodyKind::Structured {
-        // Hello and goodbye are JSON whatever the connection's codec is.
-        let hello = matches!(head.kind, Kind::Hello | Kind::Goodbye);
-        let codec = if hello { AnyCodec::JSON } else { codec };
         text.pop();
         text.extend_from_slice(b",\"body\":");
-        append_json(codec, message.body, JsonForm::default(), &mut text)?;
+        match head.kind {
+            // These are JSON whatever the connection's codec is.
+            Kind::Hello | Kind::Goodbye => {
+                append_json(AnyCodec::JSON, message.body, JsonForm::default(), &mut text)?;
+            }
+            _ => body(&message, &mut text)?,
+        }
         text.push(b'}');
     }
-    String::from_utf8(text).map_err(|e| DecodeError::new("json", e))
+    Ok(String::from_utf8(text).map_err(|e| DecodeError::new("json", e))?)
 }
 
-fn kind_name(kind: Kind) -> &'static str {
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Hello => "hello",
         Kind::Goodbye => "goodbye",

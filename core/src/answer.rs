@@ -8,6 +8,7 @@ use crate::command::Raw;
 use crate::envelope::{BodyKind, Envelope, Kind};
 use crate::error::{DecodeError, InvokeError, LinkError, PeerFault};
 use crate::frame::{Frame, Kept};
+use crate::typed::ValueType;
 
 /// A `Response` or an `Error`, still in its frame.
 #[derive(Debug)]
@@ -74,12 +75,6 @@ impl<'a> Answer<'a> {
         Answer { message: Message::Kept(kept), codec, kind: Kind::Channel, body_kind, body_offset }
     }
 
-    /// How the body is to be read.
-    #[must_use]
-    pub fn body_kind(&self) -> BodyKind {
-        self.body_kind
-    }
-
     /// The answer if it is a result.
     ///
     /// # Errors
@@ -112,6 +107,12 @@ impl<'a> Answer<'a> {
                 Err(DecodeError::new("raw", "the body is raw bytes; read it as `tramline::Raw`"))
             }
         }
+    }
+
+    /// How [`body`](Self::body) is to be read.
+    #[must_use]
+    pub fn body_kind(&self) -> BodyKind {
+        self.body_kind
     }
 
     /// The body's bytes.
@@ -150,12 +151,23 @@ pub trait FromAnswer: Sized {
     ///
     /// The body is something else.
     fn from_answer(answer: Answer<'_>) -> Result<Self, DecodeError>;
+
+    /// How to show what is read, if it is a structured value.
+    #[doc(hidden)]
+    #[must_use]
+    fn value_type() -> Option<ValueType> {
+        None
+    }
 }
 
 impl<T: DeserializeOwned> FromAnswer for T {
     #[inline]
     fn from_answer(answer: Answer<'_>) -> Result<Self, DecodeError> {
         answer.decode()
+    }
+
+    fn value_type() -> Option<ValueType> {
+        Some(ValueType::shown::<T>())
     }
 }
 

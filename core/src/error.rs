@@ -103,6 +103,18 @@ pub enum ConfigError {
         /// The name both use.
         name: &'static str,
     },
+    /// A command with a type that a codec cannot carry.
+    #[error("codec `{codec}` cannot carry command `{command}`, {place}: {why}")]
+    NotCarried {
+        /// The codec's name.
+        codec: &'static str,
+        /// The command.
+        command: Box<str>,
+        /// Which argument, or the result or error, and where in it.
+        place: Box<str>,
+        /// What stands in the way.
+        why: Box<str>,
+    },
     /// This process was not started as a sidecar.
     #[error("this process has no parent link: {why}")]
     NoParent {
@@ -145,6 +157,7 @@ impl ConfigError {
             Self::EventName { .. } => "bad-event-name",
             Self::Label { .. } => "bad-label",
             Self::DuplicateCodec { .. } => "duplicate-codec",
+            Self::NotCarried { .. } => "type-not-carried",
             Self::NoParent { .. } => "no-parent",
             Self::Limit { .. } => "limit-out-of-range",
             Self::Capabilities(_) => "bad-capabilities",
@@ -512,6 +525,13 @@ impl HandlerFailure {
 
 impl fmt::Display for HandlerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.codec.is_self_describing() {
+            // Of what a command failed with only its caller knows the type; the rest is text.
+            return match self.value::<String>() {
+                Ok(text) if *self.code != *codes::COMMAND_FAILED => f.write_str(&text),
+                _ => f.write_str(&self.code),
+            };
+        }
         match self.value::<serde_json::Value>() {
             Ok(serde_json::Value::String(text)) => f.write_str(&text),
             Ok(other) => write!(f, "{other}"),

@@ -23,6 +23,7 @@ pub mod router;
 pub mod session;
 pub mod state;
 pub mod transport;
+pub mod typed;
 
 pub use cancel::{CancelToken, Cancelled, OnCancel};
 pub use codec::{AnyCodec, Codec};

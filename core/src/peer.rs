@@ -18,8 +18,9 @@ use crate::frame::FrameWriter;
 use crate::limits::check_event_name;
 use crate::transport::{Pages, PeerIdentity};
 
-/// Writes a message's body into its frame.
-pub type Fill<'f> = &'f mut dyn FnMut(&mut FrameWriter<'_>) -> Result<(), EncodeError>;
+/// Writes a message's body into its frame, in the connection's codec: whoever sends says which that
+/// is. A body that is bytes already does not mind.
+pub type Fill<'f> = &'f mut dyn FnMut(AnyCodec, &mut FrameWriter<'_>) -> Result<(), EncodeError>;
 
 /// How long a sender may wait for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +79,23 @@ pub trait Port: Send + Sync {
         patience: Patience,
     ) -> Result<(), SendError> {
         let fill: Fill<'_> =
-            &mut |out| out.put(pages.bytes()).map_err(|e| EncodeError::new("raw", e));
+            &mut |_, out| out.put(pages.bytes()).map_err(|e| EncodeError::new("raw", e));
         self.send(head, pages.bytes().len(), fill, patience)
+    }
+
+    /// Sends a message with a raw body, or one that is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    fn send_bytes(
+        &self,
+        head: &Head<'_>,
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        let fill: Fill<'_> = &mut |_, out| out.put(body).map_err(|e| EncodeError::new("raw", e));
+        self.send(head, body.len(), fill, patience)
     }
 
     /// Sends an answer without blocking this thread; ends the connection if there is no room for it
@@ -365,29 +381,9 @@ impl Peer {
         payload: &T,
         patience: Patience,
     ) -> Result<(), SendError> {
-        let codec = self.0.codec;
-        self.0.port.send(
-            head,
-            size_of_val(payload),
-            &mut |out| codec.encode(payload, out),
-            patience,
-        )
+        let fill: Fill<'_> = &mut |codec, out| codec.encode(payload, out);
+        self.0.port.send(head, size_of_val(payload), fill, patience)
     }
-}
-
-/// Sends a message whose body is bytes already.
-///
-/// # Errors
-///
-/// As [`Port::send`].
-pub fn send_bytes(
-    port: &dyn Port,
-    head: &Head<'_>,
-    body: &[u8],
-    patience: Patience,
-) -> Result<(), SendError> {
-    let fill: Fill<'_> = &mut |out| out.put(body).map_err(|e| EncodeError::new("raw", e));
-    port.send(head, body.len(), fill, patience)
 }
 
 /// Sends a message with a raw body, or one that is encoded already.
@@ -403,7 +399,7 @@ pub fn send_body(
 ) -> Result<(), SendError> {
     match body {
         RawBody::Pages(pages) => port.send_pages(head, &**pages, patience),
-        RawBody::Bytes(_) | RawBody::Borrowed(_) => send_bytes(port, head, body.bytes(), patience),
+        RawBody::Bytes(_) | RawBody::Borrowed(_) => port.send_bytes(head, body.bytes(), patience),
     }
 }
 

@@ -95,10 +95,67 @@ fn definition(function: &Function, command: &Command) -> TokenStream {
         Runs::Blocking => direct(function, command, &quote!(Blocking)),
         Runs::Async => started(function, command),
     };
+    let types = types(function, command);
     quote! {
         const NAME: &'static str = #name;
         const ARGS: &'static [&'static str] = &[#(#names),*];
         const HANDLER: ::tramline::__private::Handler = #handler;
+        #types
+    }
+}
+
+/// What the command says of its types: how each argument is read, and what the compiler finds the
+/// function to return. Nothing in it runs the function.
+fn types(function: &Function, command: &Command) -> TokenStream {
+    let name = &function.sig.ident;
+    let args = command.parameters.iter().map(|parameter| {
+        let (name, ty) = (&parameter.name, decoded_type(parameter));
+        let parameter = quote!((&::tramline::__private::Parameter::<#ty>::NEW));
+        quote! {
+            .parameter(
+                #name,
+                #parameter.source(),
+                ::tramline::__private::ValueType::lent(
+                    ::core::any::type_name::<#ty>,
+                    |from, see| {
+                        let value = #parameter.read(from)?;
+                        (&::tramline::__private::Seen(&value)).hand_over(see);
+                        ::core::result::Result::Ok(())
+                    },
+                    |prober, see| {
+                        let value = #parameter.probe(prober)?;
+                        (&::tramline::__private::Seen(&value)).hand_over(see);
+                        ::core::result::Result::Ok(())
+                    },
+                ),
+            )
+        }
+    });
+    let passed = command.parameters.iter().map(|_| quote!(::tramline::__private::never()));
+    let awaited = function.sig.asyncness.map(|_| quote!(.awaited()));
+    let for_args = (!command.parameters.is_empty()).then(|| {
+        quote! {
+            use ::tramline::__private::{
+                ViaArg as _, ViaNoArg as _, ViaNothing as _, ViaSerialize as _,
+            };
+        }
+    });
+    quote! {
+        fn types() -> ::core::option::Option<::tramline::__private::CommandTypes> {
+            use ::tramline::__private::{
+                ReadableType as _, SplitResult as _, SplitValue as _, WrittenType as _,
+            };
+            #for_args
+            let returned =
+                ::tramline::__private::Returned::by(|| #name(#(#passed),*)) #awaited;
+            let (value, error) = (&returned).split();
+            ::core::option::Option::Some(
+                ::tramline::__private::CommandTypes::new()
+                    #(#args)*
+                    .result((&value).value_type())
+                    .error((&error).value_type()),
+            )
+        }
     }
 }
 

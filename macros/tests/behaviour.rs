@@ -22,8 +22,10 @@ use tramline_core::transport::PeerIdentity;
 const CODECS: [AnyCodec; 2] = [AnyCodec::JSON, AnyCodec::MSGPACK];
 
 /// Keeps the frames that would have gone to the peer.
-#[derive(Default)]
-struct Recorder(Mutex<Vec<Vec<u8>>>);
+struct Recorder {
+    codec: AnyCodec,
+    frames: Mutex<Vec<Vec<u8>>>,
+}
 
 impl Port for Recorder {
     fn send(
@@ -37,12 +39,12 @@ impl Port for Recorder {
         let mut out = FrameWriter::new(&mut slot, usize::MAX);
         out.put(&head.to_bytes()).expect("no limit");
         out.put(head.name.as_bytes()).expect("no limit");
-        fill(&mut out)?;
+        fill(self.codec, &mut out)?;
         let frame = match out.finish() {
             Written::InPlace { len } => slot[..len].to_vec(),
             Written::Spilled { bytes } => bytes,
         };
-        self.0.lock().expect("no test panics in here").push(frame);
+        self.frames.lock().expect("no test panics in here").push(frame);
         Ok(())
     }
 
@@ -97,7 +99,7 @@ fn states() -> States {
 
 /// Calls a command with a body as it came.
 fn call_with_bytes<C: Command>(codec: AnyCodec, body_kind: BodyKind, body: &[u8]) -> Answer {
-    let port = Arc::new(Recorder::default());
+    let port = Arc::new(Recorder { codec, frames: Mutex::default() });
     let identity = PeerIdentity::default();
     let peer = Peer::new(1, Some("caller".into()), identity, "mem", codec, port.clone());
     match C::HANDLER {
@@ -111,7 +113,7 @@ fn call_with_bytes<C: Command>(codec: AnyCodec, body_kind: BodyKind, body: &[u8]
         }
         other => panic!("no such handler: {other:?}"),
     }
-    let frames = port.0.lock().expect("no test panics in there");
+    let frames = port.frames.lock().expect("no test panics in there");
     let [frame] = &frames[..] else { panic!("{} answers", frames.len()) };
     let Envelope { head, body, .. } = Envelope::parse(frame).expect("our own frame");
     assert_eq!(head.id, ID);

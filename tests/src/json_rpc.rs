@@ -7,6 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixStream};
 use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
+use tramline::compat_json::Integers;
 use tramline::compat_json::jsonrpc::Framing;
 use tramline::{JsonRpc, Limits, LinkError, Running, Server};
 
@@ -42,12 +43,24 @@ impl Served {
     /// If it does not start.
     #[must_use]
     pub fn new(server: Server) -> Self {
+        Self::with_integers(server, Integers::Exact)
+    }
+
+    /// Whatever this server has, for clients that are sent large integers like this.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    #[must_use]
+    pub fn with_integers(server: Server, integers: Integers) -> Self {
         let name = unique_name();
         let (tell, ended) = channel();
         let server = server.on_ended(move |_, why| {
             let _ = tell.send(why.clone());
         });
-        let running = server.start_json_rpc(JsonRpc::pipe(&name)).expect("the name is free");
+        let running = server
+            .start_json_rpc(JsonRpc::pipe(&name).integers(integers))
+            .expect("the name is free");
         Self { name, running, ended }
     }
 

@@ -12,6 +12,7 @@
 //! - [`stress`], [`census`]: traffic, and what a process has open.
 //! - [`history`]: whether what came is what was sent.
 //! - [`acl`]: a server with whatever capabilities a test wants.
+//! - `typed`, with the feature `postcard`: a server whose types every codec can carry.
 //! - [`doomed`], [`flood`], [`api_flood`]: processes that are killed in the middle of their work.
 
 #![forbid(unsafe_code)]
@@ -42,6 +43,8 @@ pub mod random;
 pub mod raw;
 pub mod stress;
 pub mod tally;
+#[cfg(feature = "postcard")]
+pub mod typed;
 pub mod victim;
 
 pub use bounded::{PATIENCE, bounded, eventually};

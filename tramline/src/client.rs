@@ -12,12 +12,14 @@ use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Commands, RawBody, Reply};
 use tramline_core::envelope::{BodyKind, ExtensionBuf, Head, Kind};
 use tramline_core::events::{Event, EventTarget, ListenOptions, ListenerId, Listeners};
-use tramline_core::peer::{Patience, Peer, send_bytes};
+use tramline_core::peer::{Patience, Peer, Port as _};
 use tramline_core::router::Router;
 use tramline_core::session::Hello;
 use tramline_core::state::States;
 use tramline_core::transport::WaitMode;
-use tramline_core::{ConnectError, EncodeError, Halves, InvokeError, Limits, LinkError, SendError};
+use tramline_core::{
+    ConfigError, ConnectError, EncodeError, Halves, InvokeError, Limits, LinkError, SendError,
+};
 use tramline_transport_pipe::{Stream, mem};
 
 use crate::endpoint::{Endpoint, Scheme};
@@ -25,6 +27,8 @@ use crate::executor::{self, Executor};
 use crate::invoke::{Borrowed, Invoke};
 use crate::link::{Link, Outgoing, Service};
 use crate::meet;
+use crate::server::check_types;
+use crate::shadow::{Difference, Report, Shadow};
 
 /// A connection to a server. Clones share it; it closes with the last one.
 ///
@@ -77,14 +81,15 @@ impl Client {
     }
 
     pub(crate) fn open(mut halves: Halves, options: Options) -> Result<Self, ConnectError> {
-        let Options { codec, label, limits, wait_mode } = options;
+        let Options { codec, label, limits, wait_mode, commands, shadow } = options;
         halves.set_wait_mode(wait_mode);
         let own = EventTarget::peer(label.as_deref().unwrap_or_default());
         let hello = Hello::new(codec, &limits, label, Vec::new());
         let agreement = meet::hello_as_client(&mut halves, &hello, codec, &limits)?;
         let (transport, identity) = (halves.transport, halves.peer);
         let server_label = agreement.label.clone();
-        let link = Link::new(halves, agreement, limits, own, EventTarget::App);
+        let shadow = shadow.map(|report| Shadow::new(&commands, report));
+        let link = Link::new(halves, agreement, limits, own, EventTarget::App, shadow.as_ref());
         let port = Arc::clone(&link);
         let peer = Peer::new(0, server_label, identity, transport, codec, port);
         let service = Arc::new(Service {
@@ -231,7 +236,7 @@ impl Client {
                 let (link, name) = (Arc::clone(&self.0.link), Box::<str>::from(event));
                 blocking::unblock(move || {
                     let head = Head::new(Kind::Event, BodyKind::Structured, 0, &name);
-                    send_bytes(&*link, &head, &body, Patience::SendTimeout)
+                    link.send_bytes(&head, &body, Patience::SendTimeout)
                 })
                 .await
             }
@@ -402,6 +407,17 @@ pub(crate) struct Options {
     pub(crate) label: Option<String>,
     pub(crate) limits: Limits,
     pub(crate) wait_mode: WaitMode,
+    /// Commands of the server's whose types are known here.
+    pub(crate) commands: Commands,
+    pub(crate) shadow: Option<Box<Report>>,
+}
+
+impl Options {
+    /// Refuses what can never work, before anything is sent.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.limits.check()?;
+        check_types(&[self.codec], &self.commands)
+    }
 }
 
 impl Default for Options {
@@ -411,6 +427,8 @@ impl Default for Options {
             label: None,
             limits: Limits::default(),
             wait_mode: WaitMode::default(),
+            commands: Commands::new(),
+            shadow: None,
         }
     }
 }
@@ -440,14 +458,52 @@ impl Connect {
         self
     }
 
+    /// Commands of the server's whose types this program knows, because it is built from the same
+    /// code. A codec that is not [self-describing](crate::Codec::SELF_DESCRIBING) is then refused
+    /// before the first message if it cannot carry them, and [`shadow`](Self::shadow) can look at
+    /// its messages. Nothing is served.
+    pub fn commands(mut self, commands: Commands) -> Self {
+        self.options.commands.extend(commands);
+        self
+    }
+
+    /// Shadow mode: each message that this side sends is encoded as JSON, too, and both are compared;
+    /// so is what the result types read of the answers. `report` is told of every difference. For
+    /// people who move an app to another codec.
+    ///
+    /// What is sent does not change, and nothing fails that would not have failed. It costs three
+    /// encodings of each message; without it there is no cost.
+    ///
+    /// In a codec that is not self-describing only the commands of [`commands`](Self::commands) can
+    /// be looked at. Of received events, raw bytes and answers read in place nothing is compared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tramline::{Capabilities, Client, Server, command, commands};
+    /// # #[command(inline)]
+    /// # fn add(a: i64, b: i64) -> i64 { a + b }
+    /// # let server = Server::new().commands(commands![add]).allow(Capabilities::all());
+    /// # let server = server.start("mem:shadow-doc")?;
+    /// let client = Client::connect("mem:shadow-doc").shadow(|found| eprintln!("{found}"));
+    /// let sum: i64 = client.wait()?.invoke("add", tramline::json!({ "a": 2, "b": 3 })).wait()?;
+    /// # assert_eq!(sum, 5);
+    /// # server.stop();
+    /// # Ok::<(), tramline::Error>(())
+    /// ```
+    pub fn shadow(mut self, report: impl Fn(&Difference) + Send + Sync + 'static) -> Self {
+        self.options.shadow = Some(Box::new(report));
+        self
+    }
+
     /// Connects, blocking this thread.
     ///
     /// # Errors
     ///
     /// [`ConnectError`] says what to do next.
     pub fn wait(self) -> Result<Client, ConnectError> {
+        self.options.check()?;
         let limits = &self.options.limits;
-        limits.check()?;
         let halves = match self.target {
             Target::Endpoint(text) => {
                 let endpoint: Endpoint = text.parse()?;
@@ -544,7 +600,7 @@ impl<'a, F: Fn(Event<'_>) + Send + Sync + 'static> Listen<'a, F> {
                 extension: subscription.extension.as_extension(),
                 body: BodyKind::Empty,
                 body_len: 0,
-                fill: &mut |_| Ok(()),
+                fill: &mut |_, _| Ok(()),
                 pages: None,
                 brings: None,
             },

@@ -105,7 +105,12 @@ impl<A: Reply> Reply for Attached<'_, A> {
 
     #[inline]
     fn encode(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
-        self.args.encode(codec, out)?;
+        self.encode_args(codec, out)
+    }
+
+    #[inline]
+    fn encode_args(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
+        self.args.encode_args(codec, out)?;
         self.attachments
             .iter()
             .try_for_each(|one| out.put(one.bytes()).map_err(|e| EncodeError::new("attachment", e)))

@@ -24,6 +24,7 @@ use crate::json_rpc::JsonRpcPeers;
 use crate::link::{Link, Service};
 use crate::meet::{self, Met};
 use crate::processes::{OfProcess, Processes};
+use crate::shadow::Shadow;
 use crate::shared::{Connection, Drive};
 
 /// How long a failing `accept` is left alone. A choice: far above the cost of a try, far below what
@@ -59,6 +60,7 @@ pub(crate) struct Hub {
     codecs: Vec<AnyCodec>,
     limits: Limits,
     wait_mode: WaitMode,
+    shadow: Option<Arc<Shadow>>,
     label: Option<String>,
     policy: Policy,
     on_refused: Option<Box<Refused>>,
@@ -147,6 +149,7 @@ impl Hub {
             codecs,
             limits,
             wait_mode: WaitMode::default(),
+            shadow: None,
             label,
             policy: Policy::default(),
             on_refused,
@@ -193,6 +196,11 @@ impl Hub {
 
     pub(crate) fn waits(&self) -> WaitMode {
         self.wait_mode
+    }
+
+    pub(crate) fn shadow(mut self, shadow: Option<Arc<Shadow>>) -> Self {
+        self.shadow = shadow;
+        self
     }
 
     pub(crate) fn wait_mode(mut self, mode: WaitMode) -> Self {
@@ -473,7 +481,8 @@ impl Hub {
             meet::send(&mut halves, &hello.to_frame(), deadline, &self.limits)?;
             let codec = agreement.codec;
             let theirs = EventTarget::peer(standing.label.as_deref().unwrap_or_default());
-            let link = Link::new(halves, agreement, self.limits, EventTarget::App, theirs);
+            let (own, shadow) = (EventTarget::App, self.shadow.as_ref());
+            let link = Link::new(halves, agreement, self.limits, own, theirs, shadow);
             let port = Arc::clone(&link);
             let peer = Peer::admitted(id, standing, identity, transport, codec, port);
             links.insert(id, (Arc::clone(&link), peer.clone()));

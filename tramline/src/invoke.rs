@@ -127,7 +127,6 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
     ) -> Result<R, InvokeError> {
         let link = self.client.link();
-        let codec = link.codec();
         if self.extras.is_none() && self.timeout.is_none() && !link.may_bring_channels() {
             // The short way of most calls: an extension would be looked at several times.
             let args = &self.args;
@@ -140,7 +139,7 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
                 body_len: args.len_hint(),
                 pages: args.pages(),
                 brings: None,
-                fill: &mut |out| args.encode(codec, out),
+                fill: &mut |codec, out| args.encode_args(codec, out),
             };
             return link.call(message, None, self.token, read);
         }
@@ -158,7 +157,7 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
                 body_len: args.len_hint(),
                 pages: args.pages(),
                 brings: brings.as_ref(),
-                fill: &mut |out| args.encode(codec, out),
+                fill: &mut |codec, out| args.encode_args(codec, out),
             },
             self.timeout,
             self.token,
@@ -213,7 +212,19 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
     ///
     /// [`InvokeError`] tells whether the command may have run.
     pub fn wait(self) -> Result<T, InvokeError> {
-        self.call(|answer| Ok(T::from_answer(answer)?))
+        let (command, shadow) = (self.command, self.client.link().shadow());
+        let mut found = None;
+        let result = self.call(|answer| {
+            if let Some(shadow) = shadow {
+                found = shadow.answered(command, &answer, T::value_type());
+            }
+            Ok(T::from_answer(answer)?)
+        });
+        // Not before: until then this thread reads the link for others, too.
+        if let (Some(shadow), Some(found)) = (shadow, found) {
+            shadow.report(&found);
+        }
+        result
     }
 
     /// Sends what can be sent at once; the rest is the future's.
@@ -238,6 +249,7 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
             done: false,
             sending: None,
             hook: None,
+            command: link.shadow().map(|_| self.command.into()),
             result: PhantomData,
         };
         if let Some(token) = self.token {
@@ -298,7 +310,7 @@ fn check_name(command: &str) -> Result<(), InvokeError> {
 
 fn encode_body<A: Reply>(codec: AnyCodec, args: &A) -> Result<Vec<u8>, EncodeError> {
     let mut out = tramline_core::FrameWriter::new(&mut [], usize::MAX);
-    args.encode(codec, &mut out)?;
+    args.encode_args(codec, &mut out)?;
     Ok(match out.finish() {
         tramline_core::frame::Written::Spilled { bytes } => bytes,
         tramline_core::frame::Written::InPlace { .. } => Vec::new(),
@@ -336,6 +348,8 @@ struct Pending<T> {
     sending: Option<Sending>,
     /// Ends the wait when the caller cancels it.
     hook: Option<OnCancel>,
+    /// Its command, if somebody looks at the messages.
+    command: Option<Box<str>>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -368,7 +382,13 @@ impl<T: FromAnswer> Future for Pending<T> {
                 return Poll::Ready(Err(deadline_passed(timeout)));
             }
         };
-        Poll::Ready(Ok(T::from_answer(answer.into_result()?)?))
+        let answer = answer.into_result()?;
+        if let (Some(shadow), Some(command)) = (self.link.shadow(), &self.command)
+            && let Some(found) = shadow.answered(command, &answer, T::value_type())
+        {
+            shadow.report(&found);
+        }
+        Poll::Ready(Ok(T::from_answer(answer)?))
     }
 }
 

@@ -2,6 +2,38 @@
 //!
 //! Start with [`Server`] and [`Client`], or with [`Sidecar`] for a child process. `#[command]` turns
 //! a function into a command; `commands![..]` gathers them.
+//!
+//! # JSON
+//!
+//! Every command's arguments, results and errors round-trip as JSON, whatever codec is on the wire.
+//! `docs/JSON.md` says what becomes what. One line in a test checks it for your own types:
+//!
+//! ```
+//! use tramline::{command, commands};
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Found {
+//!     path: String,
+//!     lines: Vec<u32>,
+//! }
+//!
+//! #[command]
+//! fn scan(root: &str, limit: Option<u32>) -> Result<Vec<Found>, String> {
+//!     let path = root.to_owned();
+//!     Ok(vec![Found { path, lines: limit.into_iter().collect() }])
+//! }
+//!
+//! tramline::verify_json(commands![scan])?;
+//! # Ok::<(), tramline::Findings>(())
+//! ```
+//!
+//! - [`verify_json`] names command, argument and path of everything that does not survive;
+//!   [`round_trips`] proves values of a property test.
+//! - [`Connect::shadow`] and [`Server::shadow`] compare each message with its JSON, for a migration
+//!   to another codec.
+//! - A codec whose bytes do not tell what they are ([`Codec::SELF_DESCRIBING`]; `Postcard` with the
+//!   feature `postcard`) may be used where both ends know the types. A server checks the types of
+//!   its commands when it starts, and [`compat_json::TypedView`] shows every message.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
@@ -22,6 +54,7 @@ mod live;
 mod meet;
 mod processes;
 mod server;
+mod shadow;
 mod shared;
 #[cfg(unix)]
 mod sidecar;
@@ -30,8 +63,10 @@ pub use bytes::Bytes;
 pub use serde_json::json;
 #[doc(inline)]
 pub use tramline_compat_json as compat_json;
+pub use tramline_compat_json::{
+    Finding, Findings, RoundTripError, base64, round_trip, round_trips, verify_json,
+};
 #[doc(inline)]
-pub use tramline_compat_json::base64;
 #[doc(inline)]
 pub use tramline_core::acl;
 pub use tramline_core::acl::{
@@ -40,6 +75,8 @@ pub use tramline_core::acl::{
 };
 pub use tramline_core::answer::{Answer, FromAnswer};
 pub use tramline_core::channel::{Channel, ChannelArg, ChannelMessage, ChannelReader};
+#[cfg(feature = "postcard")]
+pub use tramline_core::codec::Postcard;
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
 pub use tramline_core::command::{
     Attachment, Call, CommandArg, CommandFuture, Commands, Raw, RawBody, Request,
@@ -68,6 +105,7 @@ pub use crate::invoke::{Borrowed, Invoke};
 pub use crate::json_rpc::JsonRpc;
 pub use crate::live::LiveCapabilities;
 pub use crate::server::{Running, Serve, Server};
+pub use crate::shadow::{Difference, Stage};
 #[cfg(unix)]
 pub use crate::sidecar::{Sidecar, Spawn};
 
@@ -82,5 +120,9 @@ pub mod __private {
     pub use tramline_core::command::{
         BytesArg, Call, Command, CommandArg, CommandFuture, Commands, Handler, Outcome, OwnedCall,
         Reply, TextArg, ViaResult, ViaValue,
+    };
+    pub use tramline_core::typed::{
+        CommandTypes, Parameter, ReadableType, Returned, Seen, SplitResult, SplitValue, ValueType,
+        ViaArg, ViaNoArg, ViaNothing, ViaSerialize, WrittenType, never,
     };
 }

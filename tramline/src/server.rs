@@ -5,6 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use tramline_compat_json::verify_codec;
 use tramline_core::acl::{Capabilities, Denial, OnDenied, Quota};
 use tramline_core::codec::{AnyCodec, Codec};
 use tramline_core::command::{Command, CommandFuture, Commands};
@@ -23,6 +24,7 @@ use crate::executor::{self, Executor};
 use crate::hub::{Door, Ended, Hub, Refused};
 use crate::link::Service;
 use crate::live::LiveCapabilities;
+use crate::shadow::{Difference, Report, Shadow};
 use crate::shared::Drive;
 
 /// A server about to be started: commands, values, listeners and what peers may do.
@@ -66,6 +68,7 @@ pub struct Server {
     codecs: Vec<AnyCodec>,
     limits: Limits,
     wait_mode: WaitMode,
+    shadow: Option<Box<Report>>,
     label: Option<String>,
     policy: Policy,
     on_denied: Option<OnDenied>,
@@ -228,7 +231,10 @@ impl Server {
         self
     }
 
-    /// Offers a codec of your own, beside MessagePack and JSON.
+    /// Offers a further codec, beside MessagePack and JSON.
+    ///
+    /// One that is not [self-describing](Codec::SELF_DESCRIBING) is checked against the types of
+    /// all commands when the server starts: they are given made-up values to read.
     #[must_use]
     pub fn codec<C: Codec>(mut self) -> Self {
         self.codecs.push(AnyCodec::custom::<C>());
@@ -246,6 +252,15 @@ impl Server {
     #[must_use]
     pub fn wait_mode(mut self, mode: WaitMode) -> Self {
         self.wait_mode = mode;
+        self
+    }
+
+    /// Shadow mode on all connections: each answer and event that this side sends is encoded as JSON,
+    /// too, and both are compared; so is what the arguments' types read of each request. See
+    /// [`Connect::shadow`](crate::Connect::shadow).
+    #[must_use]
+    pub fn shadow(mut self, report: impl Fn(&Difference) + Send + Sync + 'static) -> Self {
+        self.shadow = Some(Box::new(report));
         self
     }
 
@@ -357,7 +372,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for what can never work, [`ConnectError::InUse`] if another process serves
+    /// [`ConfigError`] for what can never work, among it a codec that cannot carry the types of a
+    /// command; [`ConnectError::InUse`] if another process serves
     /// this endpoint.
     pub fn start(self, endpoint: &str) -> Result<Running, Error> {
         let endpoint: Endpoint = endpoint.parse()?;
@@ -426,6 +442,8 @@ impl Server {
             }
             codecs.push(codec);
         }
+        check_types(&codecs, &self.commands)?;
+        let shadow = self.shadow.map(|report| Shadow::new(&self.commands, report));
         let drive = match self.shared_threads {
             Some(count) => Drive::shared(count)
                 .map_err(|e| ConnectError::os("preparing the server's threads", e))?,
@@ -456,12 +474,30 @@ impl Server {
                 .exit_with_parent(self.parent && !self.outlives_parent)
                 .wait_mode(self.wait_mode)
                 .drive(drive)
+                .shadow(shadow)
         });
         match mistake {
             Some(mistake) => Err(mistake.into()),
             None => Ok(hub),
         }
     }
+}
+
+/// Refuses commands with types that one of the codecs cannot carry.
+pub(crate) fn check_types(codecs: &[AnyCodec], commands: &Commands) -> Result<(), ConfigError> {
+    for codec in codecs {
+        let Err(findings) = verify_codec(*codec, commands) else { continue };
+        if let Some(first) = findings.iter().next() {
+            let at = if first.path.is_empty() { "" } else { ", at " };
+            return Err(ConfigError::NotCarried {
+                codec: codec.name(),
+                command: first.command.into(),
+                place: format!("{}{at}{}", first.part, first.path).into(),
+                why: first.what.as_str().into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Server {

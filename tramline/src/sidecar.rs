@@ -9,12 +9,14 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use tramline_core::command::Commands;
 use tramline_core::transport::WaitMode;
 use tramline_core::{AnyCodec, ConfigError, ConnectError, Limits};
 use tramline_transport_pipe::Stream;
 
 use crate::client::{Client, Connect, Options, Target};
 use crate::endpoint::Scheme;
+use crate::shadow::Difference;
 
 /// Names the inherited socket to the child: its descriptor and the parent's process id.
 const PARENT_VARIABLE: &str = "TRAMLINE_PARENT";
@@ -204,13 +206,26 @@ impl Spawn {
         self
     }
 
+    /// Commands of the child's whose types this program knows; see
+    /// [`Connect::commands`](crate::Connect::commands).
+    pub fn commands(mut self, commands: Commands) -> Self {
+        self.options.commands.extend(commands);
+        self
+    }
+
+    /// Shadow mode; see [`Connect::shadow`](crate::Connect::shadow).
+    pub fn shadow(mut self, report: impl Fn(&Difference) + Send + Sync + 'static) -> Self {
+        self.options.shadow = Some(Box::new(report));
+        self
+    }
+
     /// Starts the child and connects to it, blocking this thread.
     ///
     /// # Errors
     ///
     /// [`ConnectError`]; the child is gone then.
     pub fn wait(mut self) -> Result<Sidecar, ConnectError> {
-        self.options.limits.check()?;
+        self.options.check()?;
         let (stream, child_end) =
             Stream::pair().map_err(|e| ConnectError::os("making a socket pair", e))?;
         let mapping = FdMapping { parent_fd: child_end, child_fd: CHILD_FD };

@@ -219,16 +219,17 @@ fn semantics(run: &Run) -> Outcome {
     }
 }
 
-/// The package whose features are not ours: it turns on what other crates of a build may turn on.
-const FEATURES_OF_OTHERS: &str = "tramline-tests";
+/// The package with features that are not ours: they turn on what other crates of a build may turn on.
+const TESTS: &str = "tramline-tests";
+const FEATURES_OF_OTHERS: [&str; 2] = ["arbitrary-precision", "raw-value"];
 
 /// Every feature of the workspace but those, as cargo wants them. Most builds have those off, so most
 /// tests run without.
 fn our_features(metadata: &Metadata) -> String {
     let ours = metadata.workspace_packages().into_iter().flat_map(|package| {
-        let of_others = package.name.as_str() == FEATURES_OF_OTHERS;
-        let names = package.features.keys().filter(move |_| !of_others);
-        names.map(|feature| format!("{}/{feature}", package.name))
+        let names = package.features.keys();
+        let ours = names.filter(|name| !FEATURES_OF_OTHERS.contains(&name.as_str()));
+        ours.map(|feature| format!("{}/{feature}", package.name))
     });
     ours.collect::<Vec<_>>().join(",")
 }
@@ -237,7 +238,7 @@ fn tests_with_features_of_others(run: &Run) -> Outcome {
     if run.options.quick {
         return skipped("--quick");
     }
-    let packages = ["--package", "tramline-core", "--package", FEATURES_OF_OTHERS];
+    let packages = ["--package", "tramline-core", "--package", TESTS];
     cargo(run, &[&["test", "--all-features", "--lib", "--test", "json"], &packages[..]].concat())
 }
 

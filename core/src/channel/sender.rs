@@ -16,7 +16,7 @@ use crate::command::{ArgSource, Call, CommandArg, RawBody, Reply};
 use crate::envelope::{BodyKind, Head, Kind};
 use crate::error::{SendError, codes};
 use crate::frame::{FrameWriter, Written};
-use crate::peer::{Patience, Peer, send_body};
+use crate::peer::{Fill, Patience, Peer, send_body};
 
 /// The sending end of a channel. Clones are the same end; the channel ends with the last one.
 ///
@@ -133,10 +133,13 @@ impl Turn {
                 port.send_pages(&head, &*pages, patience)?;
             }
             None => {
-                let fill = &mut |out: &mut FrameWriter<'_>| {
+                let fill: Fill<'_> = &mut |used, out| {
                     let before = out.written();
-                    value.encode(codec, out)?;
-                    len = out.written() - before;
+                    value.encode(used, out)?;
+                    // Who watches the connection may ask for the message in another codec, too.
+                    if used == codec {
+                        len = out.written() - before;
+                    }
                     Ok(())
                 };
                 port.send(&head, value.len_hint(), fill, patience)?;

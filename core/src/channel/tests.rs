@@ -52,7 +52,7 @@ impl Port for Side {
         put(&mut out, &head.to_bytes())?;
         put(&mut out, head.name.as_bytes())?;
         put(&mut out, head.extension.bytes())?;
-        fill(&mut out)?;
+        fill(CODEC, &mut out)?;
         let Written::Spilled { bytes } = out.finish() else { unreachable!("a head is not empty") };
         self.queue().push_back(bytes.into());
         Ok(())

@@ -12,6 +12,8 @@ use crate::frame::FrameWriter;
 pub(super) trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
 
+    fn is_self_describing(&self) -> bool;
+
     fn encode(
         &self,
         value: &dyn erased_serde::Serialize,
@@ -30,6 +32,10 @@ pub(super) struct ErasedCodec<C>(pub(super) PhantomData<fn() -> C>);
 impl<C: Codec> Erased for ErasedCodec<C> {
     fn name(&self) -> &'static str {
         C::NAME
+    }
+
+    fn is_self_describing(&self) -> bool {
+        C::SELF_DESCRIBING
     }
 
     fn encode(

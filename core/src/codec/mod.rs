@@ -1,6 +1,7 @@
 //! Values to bytes and back.
 //!
-//! [`Json`] and [`MsgPack`] are built in and dispatched statically. A codec of your own implements
+//! [`Json`] and [`MsgPack`] are built in and dispatched statically; so is `Postcard`, with the feature
+//! of that name, for two ends that know all types. A codec of your own implements
 //! [`Codec`] and is passed on as [`AnyCodec::custom`].
 //!
 //! # What a value is
@@ -21,6 +22,9 @@
 //! - `Some(None)` and `Some(())` are `null`, and read as `None`.
 //! - At most 128 arrays and maps lie within each other.
 //!
+//! In `Postcard` neither names nor kinds are in the bytes. What it refuses is the same, and what a type
+//! reads from them is the same JSON text (`docs/JSON.md`).
+//!
 //! What is refused names the part (`.rows[3].price`), and when it is read the byte, too. A part that
 //! was refused refuses the whole value, also if a type's own code goes on.
 //!
@@ -29,23 +33,31 @@
 //! form of a struct there, and text for bytes; and keys that are not text are not found again, so a
 //! map with integer keys does not work there.
 
+mod by_name;
 mod canonical;
 mod erased;
 mod guarded;
 mod json;
 mod msgpack;
+#[cfg(feature = "postcard")]
+mod postcard;
 
+#[cfg(feature = "postcard")]
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed};
 use serde::ser::Serialize;
 
+use self::by_name::ByName;
 pub use self::canonical::MAX_DEPTH;
 use self::erased::{Erased, ErasedCodec};
 use self::guarded::Guarded;
 pub use self::json::Json;
 pub use self::msgpack::MsgPack;
+#[cfg(feature = "postcard")]
+pub use self::postcard::Postcard;
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::FrameWriter;
 
@@ -93,6 +105,13 @@ pub trait Codec: 'static {
     /// The name both ends agree on in the hello, at most 32 bytes.
     const NAME: &'static str;
 
+    /// Whether the bytes alone tell what they are, so that they become JSON without a type.
+    ///
+    /// A codec of which that is not true is for connections whose two ends know all types. Such a
+    /// server refuses to start with a command whose types the codec cannot carry, and a call's
+    /// arguments travel as a map from name to value.
+    const SELF_DESCRIBING: bool = true;
+
     /// Writes `value`.
     ///
     /// # Errors
@@ -122,6 +141,8 @@ pub struct AnyCodec(Inner);
 enum Inner {
     Json,
     MsgPack,
+    #[cfg(feature = "postcard")]
+    Postcard,
     Custom(&'static dyn Erased),
 }
 
@@ -130,10 +151,17 @@ impl AnyCodec {
     pub const JSON: Self = Self(Inner::Json);
     /// MessagePack, named fields, human-readable types as text. The default.
     pub const MSGPACK: Self = Self(Inner::MsgPack);
+    /// postcard, for two ends that know all types.
+    #[cfg(feature = "postcard")]
+    pub const POSTCARD: Self = Self(Inner::Postcard);
 
-    /// A codec of your own.
+    /// A codec by its type, as a rule one of your own.
     #[must_use]
     pub fn custom<C: Codec>() -> Self {
+        #[cfg(feature = "postcard")]
+        if TypeId::of::<C>() == TypeId::of::<Postcard>() {
+            return Self::POSTCARD;
+        }
         Self(Inner::Custom(&ErasedCodec::<C>(PhantomData)))
     }
 
@@ -143,18 +171,34 @@ impl AnyCodec {
         match self.0 {
             Inner::Json => Json::NAME,
             Inner::MsgPack => MsgPack::NAME,
+            #[cfg(feature = "postcard")]
+            Inner::Postcard => Postcard::NAME,
             Inner::Custom(codec) => codec.name(),
         }
     }
 
-    /// Whether what begins like this is a map, in a codec whose reader expects a struct's names in
-    /// their order.
+    /// Whether what begins like this is read as a map of names: a map in a codec of ours, whose
+    /// reader expects the names in their order, or anything where the bytes do not tell.
     #[inline]
     pub(crate) fn begins_with_map(&self, input: &[u8]) -> bool {
         match self.0 {
             Inner::Json => input.first() == Some(&b'{'),
             Inner::MsgPack => matches!(input.first(), Some(0x80..=0x8f | 0xde | 0xdf)),
+            #[cfg(feature = "postcard")]
+            Inner::Postcard => false,
             Inner::Custom(_) => false,
+        }
+    }
+
+    /// See [`Codec::SELF_DESCRIBING`].
+    #[inline]
+    #[must_use]
+    pub fn is_self_describing(&self) -> bool {
+        match self.0 {
+            Inner::Json | Inner::MsgPack => true,
+            #[cfg(feature = "postcard")]
+            Inner::Postcard => Postcard::SELF_DESCRIBING,
+            Inner::Custom(codec) => codec.is_self_describing(),
         }
     }
 
@@ -172,7 +216,33 @@ impl AnyCodec {
         match self.0 {
             Inner::Json => Json::encode(value, out),
             Inner::MsgPack => MsgPack::encode(value, out),
+            #[cfg(feature = "postcard")]
+            Inner::Postcard => Postcard::encode(value, out),
             Inner::Custom(codec) => codec.encode(&Guarded(value), out),
+        }
+    }
+
+    /// Writes a call's arguments. As [`encode`](Self::encode), but a codec that is
+    /// [not self-describing](Codec::SELF_DESCRIBING) writes a map from name to value, so that the
+    /// other end knows which type stands where.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`]; and such a codec takes nothing but a struct, or `()` for no arguments:
+    /// a map or `json!(..)` does not tell the types.
+    #[inline]
+    pub fn encode_args<T: Serialize + ?Sized>(
+        &self,
+        args: &T,
+        out: &mut FrameWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        match self.0 {
+            Inner::Json => Json::encode(args, out),
+            Inner::MsgPack => MsgPack::encode(args, out),
+            #[cfg(feature = "postcard")]
+            Inner::Postcard => Postcard::encode(&ByName(args), out),
+            Inner::Custom(codec) if codec.is_self_describing() => codec.encode(&Guarded(args), out),
+            Inner::Custom(codec) => codec.encode(&Guarded(&ByName(args)), out),
         }
     }
 
@@ -215,6 +285,8 @@ impl AnyCodec {
         match self.0 {
             Inner::Json => Json::decode_seed(seed, input),
             Inner::MsgPack => MsgPack::decode_seed(seed, input),
+            #[cfg(feature = "postcard")]
+            Inner::Postcard => Postcard::decode_seed(seed, input),
             Inner::Custom(codec) => {
                 let mut seed = Some(seed);
                 let mut value = None;

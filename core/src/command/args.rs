@@ -310,8 +310,18 @@ struct BodySeed<'s, S> {
     names: &'static [&'static str],
     slots: &'s mut S,
     at: &'s mut Option<usize>,
-    /// The body is a map in a codec of ours, which then expects the names in their order.
-    is_map: bool,
+    form: Form,
+}
+
+/// How a body is to be asked for.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Whatever it is.
+    Any,
+    /// It does not tell that it is a map.
+    Map,
+    /// It is a map, and the reader expects the names in their order.
+    Names,
 }
 
 impl<'de, S: Slots<'de>> DeserializeSeed<'de> for BodySeed<'_, S> {
@@ -319,10 +329,10 @@ impl<'de, S: Slots<'de>> DeserializeSeed<'de> for BodySeed<'_, S> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.is_map {
-            deserializer.deserialize_struct("arguments", self.names, self)
-        } else {
-            deserializer.deserialize_any(self)
+        match self.form {
+            Form::Any => deserializer.deserialize_any(self),
+            Form::Map => deserializer.deserialize_map(self),
+            Form::Names => deserializer.deserialize_struct("arguments", self.names, self),
         }
     }
 }
@@ -361,7 +371,9 @@ impl<'de, S: Slots<'de>> Visitor<'de> for BodySeed<'_, S> {
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key_seed(KeySeed(self.names))? {
+        while let Some(key) =
+            map.next_key_seed(KeySeed(self.names, matches!(self.form, Form::Map)))?
+        {
             *self.at = key;
             let taken = match key {
                 Some(index) => self.slots.read(index, &mut map)?,
@@ -389,15 +401,20 @@ impl<'de, S: Slots<'de>> Visitor<'de> for BodySeed<'_, S> {
     }
 }
 
-/// An argument's place among the names, or `None` for a key nobody asked for.
-struct KeySeed(&'static [&'static str]);
+/// An argument's place among the names, or `None` for a key nobody asked for. Text rather than an
+/// identifier for a codec that has no identifiers in its bytes.
+struct KeySeed(&'static [&'static str], bool);
 
 impl<'de> DeserializeSeed<'de> for KeySeed {
     type Value = Option<usize>;
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_identifier(self)
+        if self.1 {
+            deserializer.deserialize_str(self)
+        } else {
+            deserializer.deserialize_identifier(self)
+        }
     }
 }
 
@@ -429,9 +446,16 @@ fn read_body<'a, S: Slots<'a>>(
         return Ok(());
     }
     let mut at = None;
-    let is_map = call.codec().begins_with_map(call.body());
-    let seed = BodySeed { names, slots, at: &mut at, is_map };
-    call.codec()
+    let codec = call.codec();
+    let form = if codec.begins_with_map(call.body()) {
+        Form::Names
+    } else if codec.is_self_describing() {
+        Form::Any
+    } else {
+        Form::Map
+    };
+    let seed = BodySeed { names, slots, at: &mut at, form };
+    codec
         .decode_seed(seed, call.body())
         .map_err(|error| Refused { name: at.map(|index| names[index]), error })
 }

@@ -21,11 +21,12 @@ use crate::acl::CallScopes;
 use crate::cancel::CancelToken;
 use crate::codec::AnyCodec;
 use crate::envelope::{BodyKind, Envelope, Extension, Field, Head, Kind};
-use crate::error::{EncodeError, Rejection, SendError, codes};
+use crate::error::{Rejection, SendError, codes};
 use crate::frame::{FrameWriter, Kept, Written};
-use crate::peer::{Later, Patience, Peer};
+use crate::peer::{Fill, Later, Patience, Peer};
 use crate::state::States;
 use crate::transport::Pages;
+use crate::typed::CommandTypes;
 
 /// A registered function.
 pub trait Command: 'static {
@@ -36,6 +37,14 @@ pub trait Command: 'static {
     const ARGS: &'static [&'static str];
     /// How it runs.
     const HANDLER: Handler;
+
+    /// What is known of its types. Without it a codec that is not
+    /// [self-describing](crate::Codec::SELF_DESCRIBING) is taken at its word, and its messages cannot
+    /// be shown as JSON.
+    #[must_use]
+    fn types() -> Option<CommandTypes> {
+        None
+    }
 }
 
 /// A command's future: it answers the call itself.
@@ -268,8 +277,7 @@ impl<'a> Call<'a> {
     /// Sends a refusal with a code of ours and words for people.
     pub fn refuse(&self, code: &'static str, text: &str) {
         let head = Head::new(Kind::Error, BodyKind::Structured, self.id, code);
-        let codec = self.peer.codec();
-        self.send(&head, code, text.len(), &mut |out| codec.encode(text, out));
+        self.send(&head, code, text.len(), &mut |codec, out| codec.encode(text, out));
     }
 
     /// Sends a rejection.
@@ -282,8 +290,7 @@ impl<'a> Call<'a> {
         if let Some(pages) = value.pages() {
             return self.send_pages(&head, name, pages);
         }
-        let codec = self.peer.codec();
-        self.send(&head, name, value.len_hint(), &mut |out| value.encode(codec, out));
+        self.send(&head, name, value.len_hint(), &mut |codec, out| value.encode(codec, out));
     }
 
     #[cold]
@@ -300,19 +307,13 @@ impl<'a> Call<'a> {
         self.settle_channels();
     }
 
-    fn send(
-        &self,
-        head: &Head<'_>,
-        code: &'static str,
-        body_len: usize,
-        fill: &mut dyn FnMut(&mut FrameWriter<'_>) -> Result<(), EncodeError>,
-    ) {
+    fn send(&self, head: &Head<'_>, code: &'static str, body_len: usize, fill: Fill<'_>) {
         let port = self.peer.port();
         match port.send(head, body_len, fill, self.patience) {
             Err(SendError::Full) if self.patience == Patience::None => {
                 let mut out = FrameWriter::new(&mut [], usize::MAX);
                 // It was encoded a moment ago, or is as good as.
-                if fill(&mut out).is_ok() {
+                if fill(self.peer.codec(), &mut out).is_ok() {
                     let body = match out.finish() {
                         Written::InPlace { .. } => Vec::new(),
                         Written::Spilled { bytes } => bytes,
@@ -442,8 +443,16 @@ pub fn ended_without_answer(command: &str, code: &str) -> String {
 }
 
 /// A set of commands, as `commands![..]` gathers them.
-#[derive(Debug, Default)]
-pub struct Commands(Vec<(&'static str, &'static [&'static str], Handler)>);
+#[derive(Debug, Clone, Default)]
+pub struct Commands(Vec<Registered>);
+
+#[derive(Debug, Clone, Copy)]
+struct Registered {
+    name: &'static str,
+    args: &'static [&'static str],
+    handler: Handler,
+    types: fn() -> Option<CommandTypes>,
+}
 
 impl Commands {
     /// No commands.
@@ -455,7 +464,8 @@ impl Commands {
     /// Adds a command.
     #[must_use]
     pub fn with<C: Command>(mut self) -> Self {
-        self.0.push((C::NAME, C::ARGS, C::HANDLER));
+        let (name, args, handler, types) = (C::NAME, C::ARGS, C::HANDLER, C::types as fn() -> _);
+        self.0.push(Registered { name, args, handler, types });
         self
     }
 
@@ -468,7 +478,18 @@ impl Commands {
     pub fn into_entries(
         self,
     ) -> impl Iterator<Item = (&'static str, &'static [&'static str], Handler)> {
-        self.0.into_iter()
+        self.0.into_iter().map(|command| (command.name, command.args, command.handler))
+    }
+
+    /// Name and types of each; `None` for a command that does not tell them.
+    pub fn types(&self) -> impl Iterator<Item = (&'static str, Option<CommandTypes>)> + '_ {
+        self.0.iter().map(|command| (command.name, (command.types)()))
+    }
+}
+
+impl AsRef<Self> for Commands {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -140,6 +140,16 @@ pub trait Reply {
         let _ = found;
     }
 
+    /// Writes the body as a call's arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`AnyCodec::encode_args`].
+    #[inline]
+    fn encode_args(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
+        self.encode(codec, out)
+    }
+
     /// The body as pages that a transport may hand over instead of having it written.
     #[inline]
     fn pages(&self) -> Option<Arc<dyn Pages>> {
@@ -161,6 +171,11 @@ impl<T: Serialize + ?Sized> Reply for T {
 
     fn channels(&self, found: &mut dyn FnMut(u32)) {
         mentioned(self, found);
+    }
+
+    #[inline]
+    fn encode_args(&self, codec: AnyCodec, out: &mut FrameWriter<'_>) -> Result<(), EncodeError> {
+        codec.encode_args(self, out)
     }
 }
 

@@ -157,7 +157,8 @@ impl<'a> Extension<'a> {
     }
 
     /// Bytes of all attachments together.
-    pub(super) fn attachments_len(self) -> u64 {
+    #[must_use]
+    pub fn attachments_len(self) -> u64 {
         self.fields().fold(0, |sum: u64, field| match field {
             Field::Attachment { len, .. } => sum.saturating_add(len),
             _ => sum,

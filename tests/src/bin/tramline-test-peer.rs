@@ -50,6 +50,14 @@ fn main() {
             println!("ready");
             server.wait();
         }
+        #[cfg(feature = "postcard")]
+        ["serve-typed", endpoint] => {
+            let server = tramline_tests::typed::serve(Server::new()).start(endpoint);
+            let server = server.expect("the name is free");
+            end_with_input();
+            println!("ready");
+            server.wait();
+        }
         ["json-rpc-acl", settings] => {
             let settings: Settings = serde_json::from_str(settings).expect("settings");
             settings.server().serve_json_rpc(JsonRpc::stdio()).wait().expect("standard streams");
@@ -57,6 +65,14 @@ fn main() {
         ["sidecar-acl", settings] => {
             let settings: Settings = serde_json::from_str(settings).expect("settings");
             settings.set_up(Server::from_parent()).run().wait().expect("a parent");
+        }
+        ["serve-in-shadow", endpoint] => {
+            let server = commands::serve(Server::new(), limits());
+            let server = server.shadow(|found| println!("{found}")).start(endpoint);
+            let server = server.expect("the name is free");
+            end_with_input();
+            println!("ready");
+            server.wait();
         }
         ["idle", endpoint] => {
             let client = connect(endpoint);

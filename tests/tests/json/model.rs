@@ -75,6 +75,14 @@ pub(crate) enum KeyNode {
 }
 
 impl KeyNode {
+    #[cfg(feature = "postcard")]
+    fn is_of_the_type_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Newtype(own), Self::Newtype(other)) => own.is_of_the_type_of(other),
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -91,6 +99,11 @@ impl KeyNode {
 
 fn name(number: u8) -> &'static str {
     NAMES[usize::from(number) % NAMES.len()]
+}
+
+/// A variant's place among the names.
+fn index(number: u8) -> u32 {
+    u32::try_from(usize::from(number) % NAMES.len()).expect("few names")
 }
 
 /// Bits of doubles are what counts, and no NaN is admitted: `==` is right but for zeros.
@@ -178,6 +191,32 @@ fn distinct(mut entries: Vec<(KeyNode, Node)>) -> Vec<(KeyNode, Node)> {
 }
 
 impl Node {
+    /// The same as types have it: every length is known, and all keys of a map are of one type.
+    #[cfg(feature = "postcard")]
+    pub(crate) fn typed(self) -> Self {
+        let boxed = |inner: Box<Self>| Box::new(inner.typed());
+        let all = |parts: Vec<Self>| parts.into_iter().map(Self::typed).collect();
+        match self {
+            Self::Some(inner) => Self::Some(boxed(inner)),
+            Self::NewtypeStruct(inner) => Self::NewtypeStruct(boxed(inner)),
+            Self::NewtypeVariant(number, inner) => Self::NewtypeVariant(number, boxed(inner)),
+            Self::Seq(_, parts) => Self::Seq(true, all(parts)),
+            Self::Tuple(parts) => Self::Tuple(all(parts)),
+            Self::TupleStruct(parts) => Self::TupleStruct(all(parts)),
+            Self::TupleVariant(number, parts) => Self::TupleVariant(number, all(parts)),
+            Self::Struct(parts) => Self::Struct(all(parts)),
+            Self::StructVariant(number, parts) => Self::StructVariant(number, all(parts)),
+            Self::Map(_, mut entries) => {
+                if let Some((first, _)) = entries.first().cloned() {
+                    entries.retain(|(key, _)| key.is_of_the_type_of(&first));
+                }
+                let typed = |(key, value): (_, Self)| (key, value.typed());
+                Self::Map(true, entries.into_iter().map(typed).collect())
+            }
+            scalar => scalar,
+        }
+    }
+
     fn is_null(&self) -> bool {
         match self {
             Self::None | Self::Unit | Self::UnitStruct => true,
@@ -196,7 +235,7 @@ impl Serialize for KeyNode {
             Self::Wide(key) => s.serialize_i128(*key),
             Self::Bool(key) => s.serialize_bool(*key),
             Self::Char(key) => s.serialize_char(*key),
-            Self::Variant(key) => s.serialize_unit_variant("Enum", (*key).into(), name(*key)),
+            Self::Variant(key) => s.serialize_unit_variant("Enum", index(*key), name(*key)),
             Self::Newtype(key) => s.serialize_newtype_struct("Newtype", key),
         }
     }
@@ -226,11 +265,11 @@ impl Serialize for Node {
             Self::Unit => s.serialize_unit(),
             Self::UnitStruct => s.serialize_unit_struct("UnitStruct"),
             Self::UnitVariant(number) => {
-                s.serialize_unit_variant("Enum", (*number).into(), name(*number))
+                s.serialize_unit_variant("Enum", index(*number), name(*number))
             }
             Self::NewtypeStruct(inner) => s.serialize_newtype_struct("Newtype", inner),
             Self::NewtypeVariant(number, inner) => {
-                s.serialize_newtype_variant("Enum", (*number).into(), name(*number), inner)
+                s.serialize_newtype_variant("Enum", index(*number), name(*number), inner)
             }
             Self::Seq(known, elements) => {
                 let mut seq = s.serialize_seq(known.then_some(elements.len()))?;
@@ -248,7 +287,7 @@ impl Serialize for Node {
                 tuple.end()
             }
             Self::TupleVariant(number, elements) => {
-                let (index, name) = ((*number).into(), name(*number));
+                let (index, name) = (index(*number), name(*number));
                 let mut tuple = s.serialize_tuple_variant("Enum", index, name, elements.len())?;
                 elements.iter().try_for_each(|element| tuple.serialize_field(element))?;
                 tuple.end()
@@ -266,7 +305,7 @@ impl Serialize for Node {
                 members.end()
             }
             Self::StructVariant(number, fields) => {
-                let (index, name) = ((*number).into(), name(*number));
+                let (index, name) = (index(*number), name(*number));
                 let mut members = s.serialize_struct_variant("Enum", index, name, fields.len())?;
                 for (name, field) in NAMES.iter().zip(fields) {
                     members.serialize_field(name, field)?;
@@ -425,6 +464,9 @@ impl<'de> Visitor<'de> for Like<'_> {
             Node::Tuple(like) => Node::Tuple(read(like)?),
             Node::TupleStruct(like) => Node::TupleStruct(read(like)?),
             Node::TupleVariant(number, like) => Node::TupleVariant(*number, read(like)?),
+            // Where the bytes have no names.
+            Node::Struct(like) => Node::Struct(read(like)?),
+            Node::StructVariant(number, like) => Node::StructVariant(*number, read(like)?),
             Node::Bytes(_) => {
                 let mut bytes = Vec::new();
                 while let Some(byte) = seq.next_element()? {
@@ -463,7 +505,7 @@ impl<'de> Visitor<'de> for Like<'_> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Node, A::Error> {
-        let (found, variant) = data.variant::<String>()?;
+        let (VariantName(found), variant) = data.variant()?;
         let number = match self.0 {
             Node::UnitVariant(number)
             | Node::NewtypeVariant(number, _)
@@ -472,7 +514,7 @@ impl<'de> Visitor<'de> for Like<'_> {
             _ => return Err(de::Error::invalid_type(de::Unexpected::Enum, &self)),
         };
         if found != name(number) {
-            return Err(de::Error::unknown_variant(&found, &NAMES));
+            return Err(de::Error::unknown_variant(found, &NAMES));
         }
         match self.0 {
             Node::NewtypeVariant(_, inner) => {
@@ -483,6 +525,31 @@ impl<'de> Visitor<'de> for Like<'_> {
             Node::StructVariant(_, fields) => variant.struct_variant(&NAMES[..fields.len()], self),
             _ => variant.unit_variant().map(|()| Node::UnitVariant(number)),
         }
+    }
+}
+
+/// Which variant it is: by its name or, where the bytes have none, by its number.
+struct VariantName(&'static str);
+
+impl<'de> de::Deserialize<'de> for VariantName {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Which;
+        impl Visitor<'_> for Which {
+            type Value = VariantName;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("variant identifier")
+            }
+            fn visit_str<E: de::Error>(self, found: &str) -> Result<VariantName, E> {
+                let known = NAMES.iter().find(|name| **name == found);
+                known.map(|name| VariantName(name)).ok_or_else(|| E::unknown_variant(found, &NAMES))
+            }
+            fn visit_u64<E: de::Error>(self, found: u64) -> Result<VariantName, E> {
+                let known = usize::try_from(found).ok().and_then(|index| NAMES.get(index));
+                let unexpected = de::Unexpected::Unsigned(found);
+                known.map(|name| VariantName(name)).ok_or(E::invalid_value(unexpected, &self))
+            }
+        }
+        d.deserialize_identifier(Which)
     }
 }
 
@@ -505,19 +572,22 @@ impl<'de> DeserializeSeed<'de> for LikeKey<'_> {
             KeyNode::Variant(number) => {
                 struct Unit;
                 impl<'de> Visitor<'de> for Unit {
-                    type Value = String;
+                    type Value = &'static str;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str("a variant without content")
                     }
-                    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<String, A::Error> {
-                        let (name, variant) = data.variant()?;
+                    fn visit_enum<A: EnumAccess<'de>>(
+                        self,
+                        data: A,
+                    ) -> Result<&'static str, A::Error> {
+                        let (VariantName(name), variant) = data.variant()?;
                         variant.unit_variant()?;
                         Ok(name)
                     }
                 }
                 let found = d.deserialize_enum("Enum", &NAMES, Unit)?;
                 if found != name(*number) {
-                    return Err(de::Error::unknown_variant(&found, &NAMES));
+                    return Err(de::Error::unknown_variant(found, &NAMES));
                 }
                 KeyNode::Variant(*number)
             }

@@ -5,9 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tramline::AnyCodec;
 use tramline_compat_json::{from_json, to_json};
+use tramline_core::typed::ValueType;
 use tramline_tests::random::Random;
 
 use crate::laws::{CODECS, hold};
+
+/// Codecs whose values a type can show.
+#[cfg(not(feature = "postcard"))]
+const TYPED: [AnyCodec; 2] = CODECS;
+#[cfg(feature = "postcard")]
+const TYPED: [AnyCodec; 3] = [AnyCodec::POSTCARD, AnyCodec::MSGPACK, AnyCodec::JSON];
 
 /// How many doubles, and how many of them go together.
 const DOUBLES: usize = 1_000_000;
@@ -43,6 +50,14 @@ fn random_doubles_keep_their_bits_through_every_codec_and_transcoder() {
             let again = from_json(codec, &json).expect("JSON text");
             assert_same_bits(&codec.decode::<Vec<_>>(&again).expect("read"), &doubles, "and back");
         }
+        for codec in TYPED {
+            let encoded = codec.to_vec(&doubles).expect("written");
+            let decoded = codec.decode::<Vec<_>>(&encoded).expect("read");
+            assert_same_bits(&decoded, &doubles, codec.name());
+            let json = ValueType::of::<Vec<f64>>().to_json(codec, &encoded).expect("shown");
+            let parsed: Vec<f64> = AnyCodec::JSON.decode(json.as_bytes()).expect("JSON text");
+            assert_same_bits(&parsed, &doubles, "shown by its type");
+        }
     }
 }
 
@@ -64,6 +79,13 @@ fn random_singles_keep_their_bits_through_every_codec_and_transcoder() {
         let json = to_json(codec, &encoded).expect("JSON text");
         let again = from_json(codec, &json).expect("JSON text");
         assert_eq!(codec.decode::<Vec<f32>>(&again).map(|s| bits(&s)), Ok(bits(&singles)));
+    }
+    for codec in TYPED {
+        let encoded = codec.to_vec(&singles).expect("written");
+        assert_eq!(codec.decode::<Vec<f32>>(&encoded).map(|s| bits(&s)), Ok(bits(&singles)));
+        let json = ValueType::of::<Vec<f32>>().to_json(codec, &encoded).expect("shown");
+        let parsed = AnyCodec::JSON.decode::<Vec<f32>>(json.as_bytes());
+        assert_eq!(parsed.map(|s| bits(&s)), Ok(bits(&singles)));
     }
 }
 

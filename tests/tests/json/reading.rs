@@ -87,9 +87,14 @@ proptest! {
     fn any_bytes_are_refused_or_are_one_value_with_one_json_text(
         bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0x80_u8..0xa4, 0xc0_u8..0xe0], 0..40),
     ) {
-        let Ok(value) = AnyCodec::MSGPACK.decode::<Exact>(&bytes) else {
-            prop_assert!(to_json(AnyCodec::MSGPACK, &bytes).is_err(), "{bytes:x?}");
-            return Ok(());
+        let value = match AnyCodec::MSGPACK.decode::<Exact>(&bytes) {
+            Ok(value) => value,
+            // It has a JSON text, for a type may have asked for such a key.
+            Err(error) if error.cause.contains("a key that is no text") => return Ok(()),
+            Err(_) => {
+                prop_assert!(to_json(AnyCodec::MSGPACK, &bytes).is_err(), "{bytes:x?}");
+                return Ok(());
+            }
         };
         let text = to_json(AnyCodec::MSGPACK, &bytes);
         let text = text.map_err(|e| TestCaseError::fail(format!("{e}: {bytes:x?}")))?;

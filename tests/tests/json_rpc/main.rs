@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod framing;
 mod garbage;
+mod integers;
 mod limits;
 mod notifications;
 mod places;

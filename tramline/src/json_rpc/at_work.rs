@@ -167,6 +167,7 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::{Duration, Instant};
 
+    use tramline_compat_json::Integers;
     use tramline_core::events::Listeners;
     use tramline_core::router::Router;
     use tramline_core::{Limits, LinkError};
@@ -189,7 +190,7 @@ mod tests {
         };
         let mut limits = Limits::default();
         limits.ring_capacity = 10;
-        Connection::new(Arc::new(service), limits, Box::new(|| {}))
+        Connection::new(Arc::new(service), limits, Integers::Exact, Box::new(|| {}))
     }
 
     fn wait_until_parked(connection: &Connection) {

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use tramline_compat_json::jsonrpc::{
     ErrorObject, Framing, Trace, body_to_json, log_trace, notification, result_response,
 };
+use tramline_compat_json::{Integers, JsonForm, to_json_with};
 use tramline_core::acl::EventRights;
 use tramline_core::channel::{Channels, Token};
-use tramline_core::codec::AnyCodec;
-use tramline_core::envelope::{Head, Kind};
+use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::error::codes;
 use tramline_core::frame::Written;
 use tramline_core::limits::{MAX_SUBSCRIPTIONS, check_event_name};
 use tramline_core::peer::{Fill, Later, Patience, Port, Work, Working, send_body};
-use tramline_core::{FrameWriter, Limits, LinkError, SendError};
+use tramline_core::{AnyCodec, EncodeError, FrameWriter, Limits, LinkError, SendError};
 
 use super::at_work::AtWork;
 use super::calls::{Calls, Waiting, Way};
@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     pub(super) calls: Calls,
     /// Bytes of answers that wait for the rest of their batch.
     pub(super) batched_len: Arc<AtomicUsize>,
+    /// What the client is sent for integers that JavaScript would round.
+    integers: Integers,
     hang_up: HangUp,
     /// The framing of the client's last message: [`NOTHING_YET`], or a [`Framing`] and one.
     framing: AtomicU8,
@@ -83,7 +85,12 @@ const LINES: u8 = 1;
 const HEADERS: u8 = 2;
 
 impl Connection {
-    pub(super) fn new(service: Arc<Service>, limits: Limits, hang_up: HangUp) -> Arc<Self> {
+    pub(super) fn new(
+        service: Arc<Service>,
+        limits: Limits,
+        integers: Integers,
+        hang_up: HangUp,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             service,
@@ -91,6 +98,7 @@ impl Connection {
             outgoing: Outgoing::new(&limits),
             calls: Calls::default(),
             batched_len: Arc::default(),
+            integers,
             hang_up,
             framing: AtomicU8::new(NOTHING_YET),
             trace: AtomicU8::new(Trace::Off as u8),
@@ -281,7 +289,7 @@ impl Connection {
             // Cancelled meanwhile.
             None => return Ok(()),
         }
-        let body = self.encode(fill)?;
+        let body = self.encode(head.body, fill)?;
         let json = body_to_json(head.body, &body);
         self.check_len(json.len())?;
         let taken = self.calls.take(head.id);
@@ -295,17 +303,23 @@ impl Connection {
         Ok(())
     }
 
-    fn encode(&self, fill: Fill<'_>) -> Result<Vec<u8>, SendError> {
+    fn encode(&self, body: BodyKind, fill: Fill<'_>) -> Result<Vec<u8>, SendError> {
         let mut writer = FrameWriter::new(&mut [], self.limits.max_message_len);
-        let filled = fill(&mut writer);
+        let filled = fill(AnyCodec::JSON, &mut writer);
         if let Some(len) = writer.overflow() {
             return Err(SendError::TooLarge { len, max: self.limits.max_message_len });
         }
         filled?;
-        Ok(match writer.finish() {
+        let bytes = match writer.finish() {
             Written::InPlace { .. } => Vec::new(),
             Written::Spilled { bytes } => bytes,
-        })
+        };
+        if body != BodyKind::Structured || self.integers == Integers::Exact {
+            return Ok(bytes);
+        }
+        let form = JsonForm { integers: self.integers, ..JsonForm::default() };
+        let text = to_json_with(AnyCodec::JSON, &bytes, form);
+        Ok(text.map_err(|e| EncodeError::new(e.codec, e.cause))?.into_bytes())
     }
 
     fn check_len(&self, len: usize) -> Result<(), SendError> {
@@ -340,7 +354,7 @@ impl Port for Connection {
         let message = match head.kind {
             Kind::Response | Kind::Error => return self.answer(head, fill),
             Kind::Event | Kind::Channel | Kind::ChannelEnd | Kind::ChannelCredit => {
-                self.encode(fill)?
+                self.encode(head.body, fill)?
             }
             // Hello and subscriptions have no counterpart.
             _ => return Ok(()),

@@ -17,6 +17,7 @@ use std::io::{Read, Write};
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 
+use tramline_compat_json::Integers;
 use tramline_core::{Error, PeerIdentity};
 use tramline_transport_pipe::{ByteHalves, Listener, stdio};
 
@@ -79,7 +80,10 @@ use crate::server::{Running, Serve, Server};
 /// assert_eq!(text, "{\"jsonrpc\":\"2.0\",\"result\":5,\"id\":\"x\"}\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct JsonRpc(Place);
+pub struct JsonRpc {
+    place: Place,
+    integers: Integers,
+}
 
 enum Place {
     Stdio,
@@ -103,7 +107,7 @@ impl JsonRpc {
     /// Nothing else may read the one or print to the other.
     #[must_use]
     pub fn stdio() -> Self {
-        Self(Place::Stdio)
+        Self::at(Place::Stdio)
     }
 
     /// One client, on streams of your own, such as a child's. It has gone when `reader` ends.
@@ -122,7 +126,7 @@ impl JsonRpc {
             gone: None,
             peer: PeerIdentity::default(),
         };
-        Self(Place::Streams(Streams { halves, reader_ends: false }))
+        Self::at(Place::Streams(Streams { halves, reader_ends: false }))
     }
 
     /// Any number of clients of the same user, on a Unix socket at this path. The file is made now,
@@ -130,7 +134,7 @@ impl JsonRpc {
     #[cfg(unix)]
     #[must_use]
     pub fn socket(path: impl AsRef<Path>) -> Self {
-        Self(Place::Socket(path.as_ref().to_owned()))
+        Self::at(Place::Socket(path.as_ref().to_owned()))
     }
 
     /// Any number of clients of the same user, under a name as `pipe:` endpoints have it: a named
@@ -138,7 +142,43 @@ impl JsonRpc {
     /// `tramline-<uid>-<name>`, on Linux.
     #[must_use]
     pub fn pipe(name: &str) -> Self {
-        Self(Place::Pipe(name.into()))
+        Self::at(Place::Pipe(name.into()))
+    }
+
+    fn at(place: Place) -> Self {
+        Self { place, integers: Integers::Exact }
+    }
+
+    /// What these clients are sent for an integer beyond 2^53 - 1, above or below zero, in results,
+    /// errors and events: without this it stays a number, which `JSON.parse` rounds. What is refused
+    /// answers its call with an error, and is no event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::compat_json::Integers;
+    /// use tramline::{Capabilities, JsonRpc, Server, command, commands};
+    ///
+    /// #[command(inline)]
+    /// fn largest() -> u64 {
+    ///     u64::MAX
+    /// }
+    ///
+    /// let input: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"largest"}"#;
+    /// let (mut output, answers) = std::io::pipe()?;
+    /// let server = Server::new().commands(commands![largest]).allow(Capabilities::all());
+    /// let clients = JsonRpc::streams(input, answers).integers(Integers::String);
+    /// server.serve_json_rpc(clients).wait()?;
+    ///
+    /// let mut text = String::new();
+    /// std::io::Read::read_to_string(&mut output, &mut text)?;
+    /// assert!(text.contains(r#""result":"18446744073709551615""#), "{text}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn integers(mut self, integers: Integers) -> Self {
+        self.integers = integers;
+        self
     }
 }
 
@@ -149,21 +189,22 @@ pub(crate) enum Opened {
 }
 
 impl JsonRpc {
-    pub(crate) fn open(self) -> Result<Opened, Error> {
-        Ok(match self.0 {
+    pub(crate) fn open(self) -> Result<(Opened, Integers), Error> {
+        let opened = match self.place {
             // On Windows nothing gets a thread out of standard input.
             Place::Stdio => Opened::Client(stdio()?, cfg!(unix)),
             Place::Streams(Streams { halves, reader_ends }) => Opened::Client(halves, reader_ends),
             Place::Pipe(name) => Opened::Clients(Listener::bind(&name)?),
             #[cfg(unix)]
             Place::Socket(path) => Opened::Clients(Listener::bind_path(&path)?),
-        })
+        };
+        Ok((opened, self.integers))
     }
 }
 
 impl fmt::Debug for JsonRpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.place {
             Place::Stdio => "JsonRpc(stdio)",
             Place::Streams(_) => "JsonRpc(streams)",
             Place::Pipe(_) => "JsonRpc(pipe)",
@@ -216,6 +257,7 @@ impl Running {
     /// # Ok::<(), tramline::Error>(())
     /// ```
     pub fn add_json_rpc(&self, clients: JsonRpc) -> Result<(), Error> {
-        self.hub().open_json_rpc(clients.open()?)
+        let (opened, integers) = clients.open()?;
+        self.hub().open_json_rpc(opened, integers)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
+use tramline_compat_json::Integers;
 use tramline_compat_json::jsonrpc::{ErrorObject, Framing, Id};
 use tramline_core::acl::{Asked, Rules, Standing};
 use tramline_core::codec::AnyCodec;
@@ -68,17 +69,25 @@ impl JsonRpcPeers {
 
 impl Hub {
     /// Serves the clients that come from there.
-    pub(crate) fn open_json_rpc(self: &Arc<Self>, opened: Opened) -> Result<(), Error> {
+    pub(crate) fn open_json_rpc(
+        self: &Arc<Self>,
+        opened: Opened,
+        integers: Integers,
+    ) -> Result<(), Error> {
         let started = match opened {
             Opened::Client(halves, reader_ends) => {
-                self.start_client(halves, Process::unknown(), reader_ends, None)
+                self.start_client(halves, Process::unknown(), reader_ends, integers, None)
             }
-            Opened::Clients(listener) => self.accept_json_rpc(Arc::new(listener)),
+            Opened::Clients(listener) => self.accept_json_rpc(Arc::new(listener), integers),
         };
         started.map_err(|e| ConnectError::os("starting the server's thread", e).into())
     }
 
-    fn accept_json_rpc(self: &Arc<Self>, listener: Arc<Listener>) -> std::io::Result<()> {
+    fn accept_json_rpc(
+        self: &Arc<Self>,
+        listener: Arc<Listener>,
+        integers: Integers,
+    ) -> std::io::Result<()> {
         let known = &self.json_rpc().listeners;
         known.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&listener));
         self.json_rpc().doors.fetch_add(1, Ordering::SeqCst);
@@ -87,7 +96,7 @@ impl Hub {
                 match listener.accept() {
                     Ok(Some(stream)) => {
                         let process = hub.process_of(&stream);
-                        hub.receive_json_rpc(stream.into_bytes(), process);
+                        hub.receive_json_rpc(stream.into_bytes(), process, integers);
                     }
                     Ok(None) => break,
                     Err(e) => {
@@ -106,10 +115,15 @@ impl Hub {
         })
     }
 
-    fn receive_json_rpc(self: &Arc<Self>, halves: ByteHalves, process: Process) {
+    fn receive_json_rpc(
+        self: &Arc<Self>,
+        halves: ByteHalves,
+        process: Process,
+        integers: Integers,
+    ) {
         match self.count_client(halves.peer) {
             Ok(counted) => {
-                if let Err(e) = self.start_client(halves, process, true, Some(counted)) {
+                if let Err(e) = self.start_client(halves, process, true, integers, Some(counted)) {
                     self.refused(&ConnectError::os("starting a connection's thread", e));
                 }
             }
@@ -133,12 +147,13 @@ impl Hub {
         halves: ByteHalves,
         process: Process,
         reader_ends: bool,
+        integers: Integers,
         counted: Option<OfProcess>,
     ) -> std::io::Result<()> {
         self.spawn("tramline-json", move |hub| {
             let visitor = Visitor::new(halves.peer, None, TRANSPORT, process);
             match hub.judge(visitor) {
-                Ok(standing) => hub.serve_client(halves, standing, reader_ends),
+                Ok(standing) => hub.serve_client(halves, standing, reader_ends, integers),
                 Err(Goodbye { code, text, .. }) => hub.turn_away(halves, code, text),
             }
             drop(counted);
@@ -147,9 +162,16 @@ impl Hub {
 
     /// Serves one client until it is gone: writes on this thread, which always ends, and reads on
     /// another.
-    fn serve_client(&self, halves: ByteHalves, standing: Standing, reader_ends: bool) {
+    fn serve_client(
+        &self,
+        halves: ByteHalves,
+        standing: Standing,
+        reader_ends: bool,
+        integers: Integers,
+    ) {
         let ByteHalves { reader, writer, hang_up, gone, peer: identity } = halves;
-        let connection = Connection::new(Arc::clone(self.service()), *self.limits(), hang_up);
+        let connection =
+            Connection::new(Arc::clone(self.service()), *self.limits(), integers, hang_up);
         let port = Arc::clone(&connection);
         let id = self.next_peer_id();
         let peer = Peer::admitted(id, standing, identity, TRANSPORT, AnyCodec::JSON, port);

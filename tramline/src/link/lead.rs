@@ -12,6 +12,7 @@ use tramline_core::{CallCancelled, CancelToken, DeadlinePassed, InvokeError, Lin
 
 use super::brought::Brought;
 use super::room::Room;
+use super::send::put_bytes;
 use super::{Ended, Lead, Link, SenderGuard, try_lock};
 
 /// Looks that found no whole message, after which the clock is read. A choice: a call whose answer
@@ -114,7 +115,7 @@ impl Link {
     /// Sends a message and blocks until its answer is there. `read` sees the answer where it lies.
     pub(crate) fn call<R>(
         &self,
-        mut message: Outgoing<'_, '_>,
+        message: Outgoing<'_, '_>,
         timeout: Option<Duration>,
         token: Option<&CancelToken>,
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
@@ -131,6 +132,17 @@ impl Link {
             })
         });
         deadline.left()?;
+        let Outgoing { kind, name, extension, body, body_len, fill, pages, brings } = message;
+        let seen = self.shadow().and_then(|shadow| {
+            let head = Head::new(kind, body, 0, name).extended(extension);
+            if pages.is_some() { None } else { shadow.outgoing(&head, self.max_send_len, fill) }
+        });
+        let mut put = seen.as_deref().map(put_bytes);
+        let (body_len, fill): (_, Fill<'_>) = match (&seen, &mut put) {
+            (Some(seen), Some(put)) => (seen.len(), put),
+            _ => (body_len, fill),
+        };
+        let mut message = Outgoing { kind, name, extension, body, body_len, fill, pages, brings };
         let mut sent_as = None;
         let mut read = Some(read);
         let result = self.call_until(deadline, &mut message, &mut sent_as, &mut read);

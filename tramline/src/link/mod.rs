@@ -50,6 +50,7 @@ pub(crate) use self::lead::{Outgoing, deadline_passed};
 use self::room::Room;
 pub(crate) use self::runner::{IfQuiet, Runner, Service, Step};
 pub(crate) use self::running::Tokens;
+use crate::shadow::{LinkShadow, Shadow};
 
 /// The runner is at work, or about to look for work.
 const AWAKE: u8 = 0;
@@ -139,6 +140,7 @@ pub(crate) struct Link {
     /// This side is ending the link: nobody else sends any more.
     closing: AtomicBool,
     over: OnceLock<LinkError>,
+    shadow: Option<LinkShadow>,
     pub(crate) counts: Counts,
 }
 
@@ -150,12 +152,14 @@ impl Link {
         limits: Limits,
         own: EventTarget,
         theirs: EventTarget,
+        shadow: Option<&Arc<Shadow>>,
     ) -> Arc<Self> {
         let peer_listens = Subscriptions::new(theirs);
         for one in &agreement.listens {
             // What is too many was said too early to be refused by itself.
             let _ = peer_listens.add(one.event(), one.target().cloned());
         }
+        let shadow = shadow.map(|shadow| LinkShadow::new(shadow, agreement.codec));
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             codec: agreement.codec,
@@ -185,6 +189,7 @@ impl Link {
             said_goodbye: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             over: OnceLock::new(),
+            shadow,
             counts: Counts::default(),
         })
     }
@@ -196,6 +201,12 @@ impl Link {
     /// As what this side listens where it says nothing.
     pub(crate) fn own(&self) -> &EventTarget {
         &self.own
+    }
+
+    /// Who looks at the messages of this link, if anybody does.
+    #[inline]
+    pub(crate) fn shadow(&self) -> Option<&LinkShadow> {
+        self.shadow.as_ref()
     }
 
     /// The runner will serve other connections, too.

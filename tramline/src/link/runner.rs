@@ -14,7 +14,7 @@ use tramline_core::events::{Event, EventTarget, LastEvent, Listeners};
 use tramline_core::frame::Kept;
 use tramline_core::gate::Guard;
 use tramline_core::limits::check_event_name;
-use tramline_core::peer::{Later, Patience, Peer, Port as _, send_bytes};
+use tramline_core::peer::{Later, Patience, Peer, Port as _};
 use tramline_core::router::{self, Routed, Router};
 use tramline_core::transport::WaitFor;
 use tramline_core::{ConfigError, LinkError, PeerFault, SendError};
@@ -297,6 +297,10 @@ impl Link {
             // Over, and one call too many: its caller has been told that the outcome is unknown.
             Kind::Request if !self.may_start_calls() => {}
             Kind::Request => {
+                if let Some(shadow) = self.shadow() {
+                    let may_invoke = service.router.find(guard, name).is_some();
+                    shadow.incoming(&message, may_invoke);
+                }
                 let tail = owned.and_then(Kept::tail);
                 self.handle_request(&message, tail, keep, work);
             }
@@ -469,7 +473,7 @@ impl Link {
             }
         }
         let head = Head::new(Kind::Response, BodyKind::Empty, id, "");
-        let sent = send_bytes(self, &head, &[], patience);
+        let sent = self.send_bytes(&head, &[], patience);
         if patience == Patience::None && matches!(sent, Err(SendError::Full)) {
             let (kind, body_kind, body) = (Kind::Response, BodyKind::Empty, RawBody::Borrowed(&[]));
             self.send_later(Later { kind, body_kind, id, name: "", body });
@@ -526,7 +530,7 @@ impl Link {
         {
             let head = Head::new(Kind::Unsubscribe, BodyKind::Empty, 0, name);
             let head = head.extended(extension.as_extension());
-            let _ = send_bytes(self, &head, &[], Patience::SendTimeout);
+            let _ = self.send_bytes(&head, &[], Patience::SendTimeout);
         }
     }
 }

@@ -9,14 +9,15 @@ use tramline_core::command::Reply;
 use tramline_core::envelope::{BodyKind, Head, Kind};
 use tramline_core::events::Targets;
 use tramline_core::frame::{Pieces, Written};
-use tramline_core::peer::{Fill, Later, Patience, Port, Work, Working, send_body, send_bytes};
+use tramline_core::peer::{Fill, Later, Patience, Port, Work, Working, send_body};
 use tramline_core::transport::{Sender, WaitFor};
-use tramline_core::{EncodeError, FrameWriter, LinkError, Pages, SendError};
+use tramline_core::{AnyCodec, EncodeError, FrameWriter, LinkError, Pages, SendError};
 
 use super::lead::Outgoing;
 use super::room::Room;
 use super::running::Running;
 use super::{Held, LAST_WORD_TIMEOUT, Link, SendHalf, SenderGuard};
+use crate::shadow::LinkShadow;
 
 /// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
 /// JSON fits.
@@ -66,7 +67,7 @@ impl Link {
             } else {
                 FrameWriter::new(slot, self.max_send_len).reusing(spill)
             };
-            let written = write(&mut writer, head, fill);
+            let written = write(&mut writer, head, self.codec, fill);
             // Also where the value did not mind.
             if writer.outgrown() {
                 if was_short && min_len < SHORT_SLOT_LEN {
@@ -155,8 +156,39 @@ impl Link {
                 Err(e) => return Err(self.send_failed(e, lead)),
             }
         }
-        let fill: Fill<'_> = &mut |out| out.put(body).map_err(|e| EncodeError::new("raw", e));
+        let fill: Fill<'_> = &mut |_, out| out.put(body).map_err(|e| EncodeError::new("raw", e));
         self.send_message(sender, head, body.len(), fill, room, lead)
+    }
+
+    fn send_as_it_is(
+        &self,
+        head: &Head<'_>,
+        body_len: usize,
+        fill: Fill<'_>,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        let sender = match patience {
+            Patience::SendTimeout => self.lock_sender(),
+            // Another thread may hold the sender while it waits for room.
+            Patience::None => self.try_sender().ok_or(SendError::Full)?,
+        };
+        let room = Room::new(patience, &self.limits, None);
+        self.send_message(sender, head, body_len, fill, room, None)
+    }
+
+    #[cold]
+    fn send_in_shadow(
+        &self,
+        shadow: &LinkShadow,
+        head: &Head<'_>,
+        body_len: usize,
+        fill: Fill<'_>,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        match shadow.outgoing(head, self.max_send_len, fill) {
+            None => self.send_as_it_is(head, body_len, fill, patience),
+            Some(seen) => self.send_as_it_is(head, seen.len(), &mut put_bytes(&seen), patience),
+        }
     }
 
     /// Sends a message that is larger than a frame while it is being written: what fills the room
@@ -177,7 +209,7 @@ impl Link {
         let mut pieces = LinkPieces { link: self, half, room, lead, begun: false, failed: None };
         let memory = &mut spill[..PIECE_LEN];
         let mut writer = FrameWriter::in_pieces(memory, self.max_send_len, &mut pieces);
-        let written = write(&mut writer, head, fill);
+        let written = write(&mut writer, head, self.codec, fill);
         let too_large = self.too_large(&writer);
         let written = match written {
             Ok(()) => {
@@ -313,7 +345,7 @@ impl Link {
     /// Tells the peer that a call's answer is of no use any more. Best effort.
     pub(crate) fn cancel(&self, id: u64) {
         let head = Head::new(Kind::Cancel, BodyKind::Empty, id, "");
-        let _ = send_bytes(self, &head, &[], Patience::None);
+        let _ = self.send_bytes(&head, &[], Patience::None);
     }
 
     /// Sends a call if there is room for it now.
@@ -321,14 +353,26 @@ impl Link {
         if let Some(pages) = args.pages() {
             return self.send_pages(head, &*pages, Patience::None);
         }
-        let fill: Fill<'_> = &mut |out| args.encode(self.codec, out);
+        let fill: Fill<'_> = &mut |codec, out| args.encode_args(codec, out);
         self.send(head, args.len_hint(), fill, Patience::None)
     }
 }
 
+/// Writes a body that is encoded already.
+pub(super) fn put_bytes(
+    bytes: &[u8],
+) -> impl FnMut(AnyCodec, &mut FrameWriter<'_>) -> Result<(), EncodeError> {
+    |_, out| out.put(bytes).map_err(|e| EncodeError::new("raw", e))
+}
+
 /// Writes head and body.
 #[inline(always)]
-fn write(writer: &mut FrameWriter<'_>, head: &Head<'_>, fill: Fill<'_>) -> Result<(), SendError> {
+fn write(
+    writer: &mut FrameWriter<'_>,
+    head: &Head<'_>,
+    codec: AnyCodec,
+    fill: Fill<'_>,
+) -> Result<(), SendError> {
     writer
         .put(&head.to_bytes())
         .and_then(|()| writer.put(head.name.as_bytes()))
@@ -337,7 +381,7 @@ fn write(writer: &mut FrameWriter<'_>, head: &Head<'_>, fill: Fill<'_>) -> Resul
             extension => writer.put(extension),
         })
         .map_err(|e| SendError::Encode(EncodeError::new("envelope", e)))?;
-    fill(writer).map_err(|e| refused(writer, head, e))
+    fill(codec, writer).map_err(|e| refused(writer, head, e))
 }
 
 #[cold]
@@ -428,13 +472,21 @@ impl Port for Link {
         fill: Fill<'_>,
         patience: Patience,
     ) -> Result<(), SendError> {
-        let sender = match patience {
-            Patience::SendTimeout => self.lock_sender(),
-            // Another thread may hold the sender while it waits for room.
-            Patience::None => self.try_sender().ok_or(SendError::Full)?,
-        };
-        let room = Room::new(patience, &self.limits, None);
-        self.send_message(sender, head, body_len, fill, room, None)
+        match self.shadow() {
+            None => self.send_as_it_is(head, body_len, fill, patience),
+            Some(shadow) => self.send_in_shadow(shadow, head, body_len, fill, patience),
+        }
+    }
+
+    /// Nothing to compare: these are no other bytes as JSON, and were looked at when they were
+    /// encoded.
+    fn send_bytes(
+        &self,
+        head: &Head<'_>,
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        self.send_as_it_is(head, body.len(), &mut put_bytes(body), patience)
     }
 
     fn send_pages(
@@ -449,6 +501,9 @@ impl Port for Link {
             Patience::None => self.try_sender().ok_or(SendError::Full)?,
         };
         let room = Room::new(patience, &self.limits, None);
+        if let Some(shadow) = self.shadow() {
+            shadow.passed(head);
+        }
         self.send_with_pages(sender, head, pages, room, None)
     }
 

@@ -212,7 +212,9 @@ fn codec_table(figures: &Figures) {
     println!("| shape | codec | bytes | encode | decode |");
     println!("| --- | --- | ---: | ---: | ---: |");
     for shape in ["args", "bytes", "table"] {
-        for codec in ["msgpack", "rmp-serde-named", "json", "serde_json", "postcard"] {
+        for codec in
+            ["msgpack", "rmp-serde-named", "json", "serde_json", "postcard", "postcard-crate"]
+        {
             let find = |what: &str| figures.get(&format!("codec/{shape}/{codec}/{what}"));
             let (encode, decode) = (find("encode"), find("decode"));
             let Some(any) = encode.or(decode) else {

@@ -25,9 +25,17 @@ impl Fault {
         Self(Box::new(Inner { what: Words::new(what), at: Some(at), path: Path::default() }))
     }
 
+    /// The same, in this part of the value around it.
+    #[cfg(feature = "postcard")]
+    #[cold]
+    pub(crate) fn inside(mut self, segment: Segment) -> Self {
+        self.0.path.push(segment);
+        self
+    }
+
     /// The same, at this byte unless it is known more precisely.
     #[cold]
-    pub(super) fn at(mut self, at: usize) -> Self {
+    pub(crate) fn at(mut self, at: usize) -> Self {
         self.0.at.get_or_insert(at);
         self
     }

@@ -42,11 +42,13 @@ impl<R, F: FnOnce(&str) -> Result<R, Refusal>> KeySerializer<F> {
     }
 }
 
+/// What every codec says of another key.
+pub(crate) const NO_KEY: &str =
+    "a key must be a text, an integer, a bool, a char or a variant without content";
+
 #[cold]
 fn no_text<T>() -> Result<T, Refusal> {
-    Err(Refusal::custom(
-        "a key must be a text, an integer, a bool, a char or a variant without content",
-    ))
+    Err(Refusal::custom(NO_KEY))
 }
 
 macro_rules! integers {

@@ -31,6 +31,13 @@ pub(super) use self::number::Number;
 pub(super) use self::reader::{Key, Kind, Reader, Text};
 pub(super) use self::refusal::{Refusal, Written};
 pub(super) use self::ser::encode;
+#[cfg(feature = "postcard")]
+pub(super) use self::{
+    key::NO_KEY,
+    parts::went_on,
+    path::Segment,
+    ser::{beyond_64_bits, no_form, too_deep},
+};
 
 /// Arrays and maps within each other, at most, in either direction. Bytes count as the array that
 /// they are in JSON. What serde_json reads, so that whatever is sent can be read as JSON by everybody.

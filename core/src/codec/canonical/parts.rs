@@ -74,7 +74,7 @@ impl Tally {
 }
 
 #[cold]
-pub(super) fn went_on() -> Refusal {
+pub(crate) fn went_on() -> Refusal {
     Refusal::custom("a part was refused, and the value went on")
 }
 

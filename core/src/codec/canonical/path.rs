@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 /// One step from a value to a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     /// A field or a variant.
     Field(&'static str),
     /// An entry of a map.

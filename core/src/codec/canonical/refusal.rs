@@ -31,7 +31,7 @@ pub(crate) struct Inner {
 impl Refusal {
     /// The same, in this part of the value around it.
     #[cold]
-    pub(super) fn inside(mut self, segment: impl FnOnce() -> Segment) -> Self {
+    pub(crate) fn inside(mut self, segment: impl FnOnce() -> Segment) -> Self {
         if let Self::Value(inner) = &mut self {
             inner.path.push(segment());
         }

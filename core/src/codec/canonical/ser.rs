@@ -67,17 +67,17 @@ fn too_long(len: usize) -> Refusal {
 }
 
 #[cold]
-fn too_deep() -> Refusal {
+pub(crate) fn too_deep() -> Refusal {
     Refusal::custom(format_args!("nested deeper than {MAX_DEPTH}"))
 }
 
 #[cold]
-fn no_form(value: impl Display) -> Refusal {
+pub(crate) fn no_form(value: impl Display) -> Refusal {
     Refusal::custom(format_args!("{value} has no JSON form"))
 }
 
 #[cold]
-fn beyond_64_bits() -> Refusal {
+pub(crate) fn beyond_64_bits() -> Refusal {
     Refusal::custom("an integer beyond 64 bits has no JSON form; write it as text")
 }
 
