@@ -14,6 +14,7 @@ use super::brought::Brought;
 use super::room::Room;
 use super::send::put_bytes;
 use super::{Ended, Lead, Link, SenderGuard, try_lock};
+use crate::shadow::LinkShadow;
 
 /// Looks that found no whole message, after which the clock is read. A choice: a call whose answer
 /// comes at once never gets there.
@@ -115,7 +116,7 @@ impl Link {
     /// Sends a message and blocks until its answer is there. `read` sees the answer where it lies.
     pub(crate) fn call<R>(
         &self,
-        message: Outgoing<'_, '_>,
+        mut message: Outgoing<'_, '_>,
         timeout: Option<Duration>,
         token: Option<&CancelToken>,
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
@@ -132,26 +133,40 @@ impl Link {
             })
         });
         deadline.left()?;
-        let Outgoing { kind, name, extension, body, body_len, fill, pages, brings } = message;
-        let seen = self.shadow().and_then(|shadow| {
-            let head = Head::new(kind, body, 0, name).extended(extension);
-            if pages.is_some() { None } else { shadow.outgoing(&head, self.max_send_len, fill) }
-        });
-        let mut put = seen.as_deref().map(put_bytes);
-        let (body_len, fill): (_, Fill<'_>) = match (&seen, &mut put) {
-            (Some(seen), Some(put)) => (seen.len(), put),
-            _ => (body_len, fill),
-        };
-        let mut message = Outgoing { kind, name, extension, body, body_len, fill, pages, brings };
         let mut sent_as = None;
         let mut read = Some(read);
-        let result = self.call_until(deadline, &mut message, &mut sent_as, &mut read);
+        let result = match self.shadow() {
+            Some(shadow) if message.pages.is_none() => {
+                self.call_in_shadow(shadow, deadline, message, &mut sent_as, &mut read)
+            }
+            _ => self.call_until(deadline, &mut message, &mut sent_as, &mut read),
+        };
         if let (Err(InvokeError::Deadline(_) | InvokeError::Cancelled(_)), Some(id)) =
             (&result, sent_as)
         {
             self.cancel(id);
         }
         result
+    }
+
+    /// The same with somebody who looks at the message first.
+    #[cold]
+    fn call_in_shadow<R>(
+        &self,
+        shadow: &LinkShadow,
+        deadline: Deadline<'_>,
+        mut message: Outgoing<'_, '_>,
+        sent_as: &mut Option<u64>,
+        read: &mut Option<impl FnOnce(Answer<'_>) -> Result<R, InvokeError>>,
+    ) -> Result<R, InvokeError> {
+        let head = message.head(0);
+        let Some(seen) = shadow.outgoing(&head, self.max_send_len, &mut *message.fill) else {
+            return self.call_until(deadline, &mut message, sent_as, read);
+        };
+        let Outgoing { kind, name, extension, body, pages, brings, .. } = message;
+        let (body_len, fill): (_, Fill<'_>) = (seen.len(), &mut put_bytes(&seen));
+        let mut message = Outgoing { kind, name, extension, body, body_len, fill, pages, brings };
+        self.call_until(deadline, &mut message, sent_as, read)
     }
 
     fn call_until<R>(

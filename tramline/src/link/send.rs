@@ -160,6 +160,7 @@ impl Link {
         self.send_message(sender, head, body.len(), fill, room, lead)
     }
 
+    #[inline(always)]
     fn send_as_it_is(
         &self,
         head: &Head<'_>,
