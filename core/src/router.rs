@@ -19,6 +19,7 @@ pub struct Router {
     commands: NameMap<&'static str, Entry>,
     states: Arc<States>,
     gate: Gate,
+    fallback: Option<Handler>,
 }
 
 #[derive(Debug)]
@@ -61,7 +62,15 @@ impl Router {
             }
         }
         let gate = Gate::new(capabilities, names)?;
-        Ok(Self { commands: by_name, states: Arc::new(states), gate })
+        Ok(Self { commands: by_name, states: Arc::new(states), gate, fallback: None })
+    }
+
+    /// The same router with a handler for commands that it does not know, but whose names a peer may
+    /// use: mocks answer whatever is asked.
+    #[must_use]
+    pub fn fallback(mut self, handler: Option<Handler>) -> Self {
+        self.fallback = handler;
+        self
     }
 
     /// The handler of a command this peer may invoke. Refused and unknown look alike to a peer
@@ -77,7 +86,10 @@ impl Router {
         peer: &Peer,
         command: &str,
     ) -> Result<Routed<'a>, Rejection> {
-        self.find(guard, command).ok_or_else(|| self.refuse(peer, command))
+        match self.find(guard, command) {
+            Some(routed) => Ok(routed),
+            None => self.refuse(peer, command),
+        }
     }
 
     /// The same without a refusal, which would be counted.
@@ -91,15 +103,19 @@ impl Router {
         }
     }
 
+    /// What is to be done with a command that was not found, or may not be used.
     #[cold]
-    fn refuse(&self, peer: &Peer, command: &str) -> Rejection {
+    fn refuse<'a>(&self, peer: &Peer, command: &str) -> Result<Routed<'a>, Rejection> {
         let is_known = self.commands.contains_key(command);
         if !is_known && self.gate.rules().access(peer.into(), command).is_allowed() {
-            return Rejection::UnknownCommand { text: self.not_found(command).into() };
+            return match self.fallback {
+                Some(handler) => Ok(Routed { handler, scopes: None }),
+                None => Err(Rejection::UnknownCommand { text: self.not_found(command).into() }),
+            };
         }
         self.denied(peer, Asked::Invoke, command);
         let text = format!("Command {command} not allowed by ACL");
-        Rejection::Denied { text: text.into() }
+        Err(Rejection::Denied { text: text.into() })
     }
 
     /// Tauri's words: of a plugin's command the plugin's name or the command's own one.

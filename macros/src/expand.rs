@@ -257,15 +257,16 @@ fn passed((parameter, arg): (&Parameter, &Ident)) -> TokenStream {
 fn answer(answer: &Answer, call: &TokenStream, outcome: &TokenStream) -> TokenStream {
     let (value, error) = (local("value"), local("error"));
     match answer {
+        // Whoever has answered before was told that the first answer stands.
         Answer::Result(value_type, error_type) => quote! {
-            match #outcome {
+            let _ = match #outcome {
                 ::core::result::Result::Ok(#value) => {
                     ::tramline::__private::Call::answer::<#value_type>(#call, &#value)
                 }
                 ::core::result::Result::Err(#error) => {
                     ::tramline::__private::Call::fail::<#error_type>(#call, &#error)
                 }
-            }
+            };
         },
         Answer::Any(span) => {
             let span = Span::call_site().located_at(*span);

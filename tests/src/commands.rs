@@ -1,14 +1,16 @@
 //! What the server of a test does.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tramline::{
-    Attachment, CancelToken, Capabilities, Clients, EventTarget, Limits, ListenOptions, Overflow,
-    Peer, Raw, Request, SealedBlob, Server, State, command, commands,
+    AlreadyAnswered, Attachment, Call, CancelToken, Capabilities, Clients, CommandArg, EventTarget,
+    Limits, ListenOptions, Overflow, Peer, Raw, Request, SealedBlob, Server, State, command,
+    commands,
 };
+use tramline_core::command::ArgSource;
 
 use crate::PATIENCE;
 use crate::channels;
@@ -286,6 +288,67 @@ async fn until_cancelled_async(
     true
 }
 
+/// Answers its call before the command runs, and tries once more: what it was told.
+struct Hasty(Option<AlreadyAnswered>);
+
+impl<'a> CommandArg<'a> for Hasty {
+    const SOURCE: ArgSource = ArgSource::Call;
+
+    fn from_call(call: Call<'a>, _: &str) -> Result<Self, String> {
+        call.answer("first").map_err(|e| e.to_string())?;
+        Ok(Self(call.fail("second").err()))
+    }
+}
+
+fn passed_if_told(Hasty(told): Hasty, gate: &str, gates: &Gates) -> Result<&'static str, String> {
+    if told == Some(AlreadyAnswered) {
+        gates.pass(gate);
+    }
+    Ok("third")
+}
+
+#[command]
+fn hasty(hasty: Hasty, gate: &str, gates: State<'_, Arc<Gates>>) -> Result<&'static str, String> {
+    passed_if_told(hasty, gate, &gates)
+}
+
+#[command(inline)]
+fn hasty_inline(
+    hasty: Hasty,
+    gate: &str,
+    gates: State<'_, Arc<Gates>>,
+) -> Result<&'static str, String> {
+    passed_if_told(hasty, gate, &gates)
+}
+
+#[command]
+async fn hasty_async(
+    hasty: Hasty,
+    gate: String,
+    gates: State<'_, Arc<Gates>>,
+) -> Result<&'static str, String> {
+    passed_if_told(hasty, &gate, &gates)
+}
+
+#[command]
+fn hasty_panic(_hasty: Hasty, gate: &str, gates: State<'_, Arc<Gates>>) {
+    gates.pass(gate);
+    panic!("{ON_PURPOSE}");
+}
+
+/// Notes a number; how many were noted before.
+#[command(inline)]
+fn note(number: u64, notes: State<'_, Mutex<Vec<u64>>>) -> usize {
+    let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+    notes.push(number);
+    notes.len() - 1
+}
+
+#[command(inline)]
+fn noted(notes: State<'_, Mutex<Vec<u64>>>) -> Vec<u64> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 #[command(inline)]
 fn open(gate: &str, gates: State<'_, Arc<Gates>>) {
     gates.open(gate);
@@ -472,6 +535,12 @@ fn capabilities() -> Capabilities {
         "upload_inline",
         "until_cancelled",
         "until_cancelled_async",
+        "hasty",
+        "hasty_inline",
+        "hasty_async",
+        "hasty_panic",
+        "note",
+        "noted",
         "open",
         "wait_entered",
         "emit_numbers",
@@ -542,6 +611,12 @@ pub fn serve(server: Server, limits: Limits) -> Server {
             upload_inline,
             until_cancelled,
             until_cancelled_async,
+            hasty,
+            hasty_inline,
+            hasty_async,
+            hasty_panic,
+            note,
+            noted,
             open,
             wait_entered,
             emit_numbers,
@@ -562,6 +637,7 @@ pub fn serve(server: Server, limits: Limits) -> Server {
         .manage(gates)
         .manage(received)
         .manage(Token("managed"))
+        .manage(Mutex::new(Vec::<u64>::new()))
         .allow(capabilities())
         .codec::<Marked>()
         .label("test server")

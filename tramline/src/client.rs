@@ -29,6 +29,7 @@ use crate::link::{Link, Outgoing, Service};
 use crate::meet;
 use crate::server::check_types;
 use crate::shadow::{Difference, Report, Shadow};
+use crate::time::Time;
 
 /// A connection to a server. Clones share it; it closes with the last one.
 ///
@@ -81,7 +82,7 @@ impl Client {
     }
 
     pub(crate) fn open(mut halves: Halves, options: Options) -> Result<Self, ConnectError> {
-        let Options { codec, label, limits, wait_mode, commands, shadow } = options;
+        let Options { codec, label, limits, wait_mode, commands, shadow, time, .. } = options;
         halves.set_wait_mode(wait_mode);
         let own = EventTarget::peer(label.as_deref().unwrap_or_default());
         let hello = Hello::new(codec, &limits, label, Vec::new());
@@ -89,9 +90,10 @@ impl Client {
         let (transport, identity) = (halves.transport, halves.peer);
         let server_label = agreement.label.clone();
         let shadow = shadow.map(|report| Shadow::new(&commands, report));
-        let link = Link::new(halves, agreement, limits, own, EventTarget::App, shadow.as_ref());
+        let (theirs, shadow) = (EventTarget::App, shadow.as_ref());
+        let link = Link::new(halves, agreement, limits, own, theirs, shadow, time);
         let port = Arc::clone(&link);
-        let peer = Peer::new(0, server_label, identity, transport, codec, port);
+        let peer = Peer::new(0, server_label.clone(), identity, transport, codec, port);
         let service = Arc::new(Service {
             router: Router::new(Commands::new(), States::default(), Capabilities::none())?,
             listeners: Listeners::default(),
@@ -99,6 +101,13 @@ impl Client {
             subscriptions: Mutex::default(),
             gate_events: false,
         });
+        #[cfg(feature = "test-kit")]
+        let peer = if options.mocks_events {
+            let port = Arc::new(crate::test::EventsStay::new(&link, &service, peer));
+            Peer::new(0, server_label, identity, transport, codec, port)
+        } else {
+            peer
+        };
         Ok(Self(Arc::new(Shared { link, service, peer })))
     }
 
@@ -392,6 +401,8 @@ pub(crate) enum Target {
     Endpoint(Box<str>),
     #[cfg(unix)]
     Stream(Stream, Scheme),
+    #[cfg(feature = "test-kit")]
+    Hub(Arc<crate::hub::Hub>),
 }
 
 /// A connection about to be made: `.await` it or `.wait()` for it.
@@ -410,6 +421,10 @@ pub(crate) struct Options {
     /// Commands of the server's whose types are known here.
     pub(crate) commands: Commands,
     pub(crate) shadow: Option<Box<Report>>,
+    pub(crate) time: Time,
+    /// Events come back instead of being sent.
+    #[cfg(feature = "test-kit")]
+    pub(crate) mocks_events: bool,
 }
 
 impl Options {
@@ -429,11 +444,28 @@ impl Default for Options {
             wait_mode: WaitMode::default(),
             commands: Commands::new(),
             shadow: None,
+            time: Time::default(),
+            #[cfg(feature = "test-kit")]
+            mocks_events: false,
         }
     }
 }
 
 impl Connect {
+    /// To a server of this process, by its time.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn within(hub: &Arc<crate::hub::Hub>) -> Self {
+        let options = Options { time: hub.its_time().clone(), ..Options::default() };
+        Self { target: Target::Hub(Arc::clone(hub)), options }
+    }
+
+    /// Whether events come back instead of being sent.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn mocking_events(mut self, mocks_events: bool) -> Self {
+        self.options.mocks_events = mocks_events;
+        self
+    }
+
     /// The codec of this connection; MessagePack by default.
     pub fn codec(mut self, codec: AnyCodec) -> Self {
         self.options.codec = codec;
@@ -517,6 +549,8 @@ impl Connect {
             }
             #[cfg(unix)]
             Target::Stream(stream, scheme) => meet::call(stream, scheme, limits)?,
+            #[cfg(feature = "test-kit")]
+            Target::Hub(hub) => hub.connect_within(limits),
         };
         Client::open(halves, self.options)
     }

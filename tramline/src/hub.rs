@@ -26,6 +26,7 @@ use crate::meet::{self, Met};
 use crate::processes::{OfProcess, Processes};
 use crate::shadow::Shadow;
 use crate::shared::{Connection, Drive};
+use crate::time::Time;
 
 /// How long a failing `accept` is left alone. A choice: far above the cost of a try, far below what
 /// a person notices.
@@ -67,6 +68,7 @@ pub(crate) struct Hub {
     on_ended: Option<Box<Ended>>,
     exit_with_parent: bool,
     drive: Drive,
+    time: Time,
     next_peer_id: AtomicU64,
     /// Every open connection, in the order in which they came.
     links: Mutex<HashMap<u64, (Arc<Link>, Peer)>>,
@@ -156,6 +158,7 @@ impl Hub {
             on_ended: None,
             exit_with_parent: false,
             drive: Drive::default(),
+            time: Time::default(),
             next_peer_id: AtomicU64::new(1),
             links: Mutex::default(),
             json_rpc: JsonRpcPeers::default(),
@@ -192,6 +195,16 @@ impl Hub {
     pub(crate) fn drive(mut self, drive: Drive) -> Self {
         self.drive = drive;
         self
+    }
+
+    pub(crate) fn time(mut self, time: Time) -> Self {
+        self.time = time;
+        self
+    }
+
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn its_time(&self) -> &Time {
+        &self.time
     }
 
     pub(crate) fn waits(&self) -> WaitMode {
@@ -286,10 +299,7 @@ impl Hub {
                 *self.knocker() = Some(Knocker::Mem(Arc::clone(&listener)));
                 self.spawn("tramline-accept", move |hub| {
                     while let Some(mem) = listener.accept() {
-                        // Whatever process this is, it is us.
-                        let (peer, process) = (PeerIdentity::default(), Process::unknown());
-                        let meet = move |_: &Hub| Ok((Box::new(mem).into_halves(), None));
-                        hub.receive(peer, process, meet);
+                        hub.receive_within(mem);
                     }
                     drop(listener);
                     hub.door_closed();
@@ -333,6 +343,25 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// Serves a connection within this process.
+    fn receive_within(self: &Arc<Self>, mem: mem::MemTransport) {
+        // Whatever process this is, it is us.
+        let (peer, process) = (PeerIdentity::default(), Process::unknown());
+        self.receive(peer, process, move |_| Ok((Box::new(mem).into_halves(), None)));
+    }
+
+    /// A connection within this process that no endpoint leads to: the client's side.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn connect_within(self: &Arc<Self>, limits: &Limits) -> Halves {
+        // Both sides say in their hello what they take; the way itself takes either.
+        let max_message_len = limits.max_message_len.max(self.limits.max_message_len);
+        let mut widest = *limits;
+        widest.max_message_len = max_message_len;
+        let (local, peer) = mem::pair(&widest);
+        self.receive_within(peer);
+        Box::new(local).into_halves()
     }
 
     /// The process at the other end, for a policy that may ask. Taken before anything is read: the
@@ -481,8 +510,8 @@ impl Hub {
             meet::send(&mut halves, &hello.to_frame(), deadline, &self.limits)?;
             let codec = agreement.codec;
             let theirs = EventTarget::peer(standing.label.as_deref().unwrap_or_default());
-            let (own, shadow) = (EventTarget::App, self.shadow.as_ref());
-            let link = Link::new(halves, agreement, self.limits, own, theirs, shadow);
+            let (own, shadow, time) = (EventTarget::App, self.shadow.as_ref(), self.time.clone());
+            let link = Link::new(halves, agreement, self.limits, own, theirs, shadow, time);
             let port = Arc::clone(&link);
             let peer = Peer::admitted(id, standing, identity, transport, codec, port);
             links.insert(id, (Arc::clone(&link), peer.clone()));

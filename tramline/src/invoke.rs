@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use tramline_core::answer::{Answer, FromAnswer};
@@ -240,7 +240,7 @@ impl<T: FromAnswer, A: Reply> Invoke<'_, T, A> {
         self.client.ensure_runner().map_err(SendError::Link)?;
         let codec = link.codec();
         // A time beyond the clock's range is never.
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = self.timeout.and_then(|timeout| link.time().now().checked_add(timeout));
         let id = link.add_task(deadline);
         let mut pending = Pending {
             link: Arc::clone(link),

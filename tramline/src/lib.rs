@@ -58,6 +58,9 @@ mod shadow;
 mod shared;
 #[cfg(unix)]
 mod sidecar;
+#[cfg(feature = "test-kit")]
+pub mod test;
+mod time;
 
 pub use bytes::Bytes;
 pub use serde_json::json;
@@ -79,7 +82,7 @@ pub use tramline_core::channel::{Channel, ChannelArg, ChannelMessage, ChannelRea
 pub use tramline_core::codec::Postcard;
 pub use tramline_core::codec::{AnyCodec, Codec, Json, MsgPack};
 pub use tramline_core::command::{
-    Attachment, Call, CommandArg, CommandFuture, Commands, Raw, RawBody, Request,
+    AlreadyAnswered, Attachment, Call, CommandArg, CommandFuture, Commands, Raw, RawBody, Request,
 };
 pub use tramline_core::envelope::BodyKind;
 pub use tramline_core::events::{
@@ -113,6 +116,11 @@ pub use crate::sidecar::{Sidecar, Spawn};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/CAPABILITIES.md")]
 pub mod capabilities_page {}
+
+/// As above.
+#[cfg(all(doctest, feature = "test-kit"))]
+#[doc = include_str!("../../docs/TESTING.md")]
+pub mod testing_page {}
 
 /// For the code that `#[command]` writes. Not part of the API.
 #[doc(hidden)]

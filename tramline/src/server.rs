@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tramline_compat_json::verify_codec;
 use tramline_core::acl::{Capabilities, Denial, OnDenied, Quota};
 use tramline_core::codec::{AnyCodec, Codec};
-use tramline_core::command::{Command, CommandFuture, Commands};
+use tramline_core::command::{Command, CommandFuture, Commands, Handler};
 use tramline_core::events::{Event, EventTarget, ListenOptions, Listeners};
 use tramline_core::peer::Peer;
 use tramline_core::router::Router;
@@ -26,6 +26,7 @@ use crate::link::Service;
 use crate::live::LiveCapabilities;
 use crate::shadow::{Difference, Report, Shadow};
 use crate::shared::Drive;
+use crate::time::Time;
 
 /// A server about to be started: commands, values, listeners and what peers may do.
 ///
@@ -76,6 +77,9 @@ pub struct Server {
     on_ended: Option<Box<Ended>>,
     parent: bool,
     outlives_parent: bool,
+    time: Time,
+    /// Takes the calls of commands that there are none of.
+    fallback: Option<Handler>,
     mistake: Option<ConfigError>,
 }
 
@@ -425,6 +429,20 @@ impl Server {
         Err(ConfigError::NoParent { why }.into())
     }
 
+    /// Goes by a clock that a test moves.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn time(mut self, time: Time) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Takes the calls of commands that there are none of.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn fallback(mut self, handler: Handler) -> Self {
+        self.fallback = Some(handler);
+        self
+    }
+
     /// A server at work that nobody can reach yet.
     pub(crate) fn without_endpoint(self) -> Result<Running, Error> {
         Ok(Running { hub: self.into_hub(Scheme::Auto)? })
@@ -461,6 +479,7 @@ impl Server {
                 mistake = Some(e);
                 Router::default()
             });
+            let router = router.fallback(self.fallback);
             let service = Arc::new(Service {
                 router,
                 listeners,
@@ -475,6 +494,7 @@ impl Server {
                 .wait_mode(self.wait_mode)
                 .drive(drive)
                 .shadow(shadow)
+                .time(self.time)
         });
         match mistake {
             Some(mistake) => Err(mistake.into()),

@@ -173,7 +173,7 @@ impl Pair {
         let call = Call::new(id, "cmd", BodyKind::Structured, &body, &self.to_caller, &self.states)
             .extended(extension.as_extension(), &[]);
         command(call.args(&["c"]));
-        call.answer(&());
+        call.answer(&()).expect("the first answer");
         // The answer itself is for nobody here.
         self.callee.queue().retain(|message| {
             message.envelope().is_ok_and(|message| Incoming::is(message.head.kind))

@@ -10,6 +10,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,6 +90,21 @@ pub struct Call<'a> {
     token: Option<&'a CancelToken>,
     scopes: Option<&'a Arc<CallScopes>>,
     patience: Patience,
+    /// Whether it was answered, where that is kept.
+    answered: Option<&'a AtomicBool>,
+}
+
+/// A call was answered before. The first answer stands; nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call was answered before")]
+pub struct AlreadyAnswered;
+
+impl AlreadyAnswered {
+    /// The fixed code of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "already-answered"
+    }
 }
 
 impl<'a> Call<'a> {
@@ -117,7 +133,15 @@ impl<'a> Call<'a> {
             token: None,
             scopes: None,
             patience,
+            answered: None,
         }
+    }
+
+    /// The same call, answered once: `answered` keeps whether it was.
+    #[must_use]
+    pub fn answered_once(mut self, answered: &'a AtomicBool) -> Self {
+        self.answered = Some(answered);
+        self
     }
 
     /// The same call, of a command that may be used within these scopes.
@@ -264,18 +288,49 @@ impl<'a> Call<'a> {
     }
 
     /// Sends the result.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyAnswered`].
     #[inline]
-    pub fn answer<R: Reply + ?Sized>(&self, result: &R) {
+    pub fn answer<R: Reply + ?Sized>(&self, result: &R) -> Result<(), AlreadyAnswered> {
+        self.take_turn()?;
         self.answer_as(Kind::Response, "", result);
+        Ok(())
     }
 
     /// Sends the error value.
-    pub fn fail<R: Reply + ?Sized>(&self, error: &R) {
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyAnswered`].
+    pub fn fail<R: Reply + ?Sized>(&self, error: &R) -> Result<(), AlreadyAnswered> {
+        self.take_turn()?;
         self.answer_as(Kind::Error, codes::COMMAND_FAILED, error);
+        Ok(())
     }
 
-    /// Sends a refusal with a code of ours and words for people.
+    /// Sends a refusal with a code of ours and words for people, unless the call was answered before.
     pub fn refuse(&self, code: &'static str, text: &str) {
+        if self.take_turn().is_ok() {
+            self.send_refusal(code, text);
+        }
+    }
+
+    /// The first to answer may.
+    #[inline]
+    fn take_turn(&self) -> Result<(), AlreadyAnswered> {
+        let Some(answered) = self.answered else { return Ok(()) };
+        // Two threads that answer one call at the same moment may both send: its caller takes one.
+        // Every other order is decided here, without the price of an exchange.
+        if answered.load(Ordering::Relaxed) {
+            return Err(AlreadyAnswered);
+        }
+        answered.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn send_refusal(&self, code: &'static str, text: &str) {
         let head = Head::new(Kind::Error, BodyKind::Structured, self.id, code);
         self.send(&head, code, text.len(), &mut |codec, out| codec.encode(text, out));
     }
@@ -345,13 +400,13 @@ impl<'a> Call<'a> {
             // A link that is over has told the caller already.
             Ok(()) | Err(SendError::Link(_)) => {}
             Err(SendError::Encode(e)) => {
-                self.refuse(
+                self.send_refusal(
                     codes::RESULT_NOT_ENCODABLE,
                     &format!("result of command `{}`: {e}", self.command),
                 );
             }
             Err(e @ SendError::TooLarge { .. }) => {
-                self.refuse(
+                self.send_refusal(
                     codes::RESULT_TOO_LARGE,
                     &format!("result of command `{}`: {e}", self.command),
                 );
@@ -370,7 +425,7 @@ pub struct OwnedCall {
     states: Arc<States>,
     token: CancelToken,
     scopes: Option<Arc<CallScopes>>,
-    answered: bool,
+    answered: AtomicBool,
 }
 
 impl OwnedCall {
@@ -378,7 +433,8 @@ impl OwnedCall {
     /// [`Envelope::parse`](crate::envelope::Envelope::parse) has read.
     #[must_use]
     pub fn new(frame: Kept, peer: Peer, states: Arc<States>) -> Self {
-        Self { frame, peer, states, token: CancelToken::new(), scopes: None, answered: false }
+        let (token, answered) = (CancelToken::new(), AtomicBool::new(false));
+        Self { frame, peer, states, token, scopes: None, answered }
     }
 
     /// The same call with the token that is cancelled when its caller no longer waits.
@@ -407,20 +463,21 @@ impl OwnedCall {
         let Envelope { head, body, attachments } = self.frame.envelope().unwrap_or(none);
         let mut call = Call::new(head.id, head.name, head.body, body, &self.peer, &self.states)
             .extended(head.extension, attachments)
-            .scoped(self.scopes.as_ref());
+            .scoped(self.scopes.as_ref())
+            .answered_once(&self.answered);
         (call.owner, call.token) = (Some(self.frame.owner()), Some(&self.token));
         call
     }
 
     /// Says that the answer has been given; otherwise dropping gives one.
     pub fn answered(&mut self) {
-        self.answered = true;
+        *self.answered.get_mut() = true;
     }
 }
 
 impl Drop for OwnedCall {
     fn drop(&mut self) {
-        if !self.answered {
+        if !*self.answered.get_mut() {
             let code = if std::thread::panicking() {
                 codes::HANDLER_PANICKED
             } else {

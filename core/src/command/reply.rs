@@ -223,10 +223,11 @@ impl<T, E> ViaResult for Outcome<Result<T, E>> {
         T: Reply,
         E: Reply,
     {
-        match &self.0 {
+        // Whoever has answered before was told that the first answer stands.
+        let _ = match &self.0 {
             Ok(value) => call.answer(value),
             Err(error) => call.fail(error),
-        }
+        };
     }
 }
 
@@ -249,6 +250,7 @@ impl<T> ViaValue for &Outcome<T> {
     where
         T: Reply,
     {
-        call.answer(&self.0);
+        // As above.
+        let _ = call.answer(&self.0);
     }
 }

@@ -1,5 +1,6 @@
 //! What every transport and codec has to do, written once.
 
+mod answers;
 mod async_calls;
 mod blobs;
 mod calls;

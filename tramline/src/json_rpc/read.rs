@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -375,7 +376,9 @@ impl Reader<'_> {
         };
         match handler {
             Handler::Inline(run) => {
-                connection.run_inline(number, || router::run(run, &call.scoped(scopes)));
+                let answered = AtomicBool::new(false);
+                let call = call.scoped(scopes).answered_once(&answered);
+                connection.run_inline(number, || router::run(run, &call));
             }
             Handler::Blocking(run) => {
                 let running = connection.running(number, body.len() + id_len);

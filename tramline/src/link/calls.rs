@@ -199,6 +199,16 @@ impl Calls {
         next
     }
 
+    /// Wakes every waiting thread so that it looks at its deadline.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn wake_all_threads(&self) {
+        for slot in self.lock().values() {
+            if let Waiter::Thread(thread) = &slot.waiter {
+                thread.unpark();
+            }
+        }
+    }
+
     /// Wakes one waiting thread so that it takes over the receiver.
     #[inline]
     pub(crate) fn wake_one_thread(&self) {

@@ -15,6 +15,7 @@ use super::room::Room;
 use super::send::put_bytes;
 use super::{Ended, Lead, Link, SenderGuard, try_lock};
 use crate::shadow::LinkShadow;
+use crate::time::Time;
 
 /// Looks that found no whole message, after which the clock is read. A choice: a call whose answer
 /// comes at once never gets there.
@@ -51,23 +52,24 @@ struct Deadline<'a> {
     at: Option<Instant>,
     timeout: Option<Duration>,
     token: Option<&'a CancelToken>,
+    time: &'a Time,
 }
 
 impl<'a> Deadline<'a> {
-    fn new(timeout: Option<Duration>, token: Option<&'a CancelToken>) -> Self {
+    fn new(timeout: Option<Duration>, token: Option<&'a CancelToken>, time: &'a Time) -> Self {
         // A time beyond the clock's range is never.
-        let at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        Self { at, timeout, token }
+        let at = timeout.and_then(|timeout| time.now().checked_add(timeout));
+        Self { at, timeout, token, time }
     }
 
-    /// Time left; `None` is no limit.
+    /// How long a sleep may last; `None` is without limit.
     fn left(&self) -> Result<Option<Duration>, InvokeError> {
         if self.token.is_some_and(CancelToken::is_cancelled) {
             return Err(CallCancelled.into());
         }
         let Some(at) = self.at else { return Ok(None) };
-        match at.checked_duration_since(Instant::now()) {
-            Some(left) if !left.is_zero() => Ok(Some(left)),
+        match at.checked_duration_since(self.time.now()) {
+            Some(left) if !left.is_zero() => Ok(self.time.sleep(left)),
             _ => Err(self.passed()),
         }
     }
@@ -121,7 +123,7 @@ impl Link {
         token: Option<&CancelToken>,
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
     ) -> Result<R, InvokeError> {
-        let deadline = Deadline::new(timeout, token);
+        let deadline = Deadline::new(timeout, token, &self.time);
         let _hook = token.map(|token| {
             let (link, thread) = (self.me.clone(), std::thread::current());
             token.on_cancel(move || {

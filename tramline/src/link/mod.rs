@@ -51,6 +51,7 @@ use self::room::Room;
 pub(crate) use self::runner::{IfQuiet, Runner, Service, Step};
 pub(crate) use self::running::Tokens;
 use crate::shadow::{LinkShadow, Shadow};
+use crate::time::Time;
 
 /// The runner is at work, or about to look for work.
 const AWAKE: u8 = 0;
@@ -106,6 +107,8 @@ pub(crate) struct Link {
     codec: AnyCodec,
     max_send_len: usize,
     limits: Limits,
+    /// By which deadlines, quotas and waits for room go.
+    time: Time,
     sender: Mutex<SendHalf>,
     /// The thread that has the sender waits for room.
     waiting_for_room: AtomicBool,
@@ -153,6 +156,7 @@ impl Link {
         own: EventTarget,
         theirs: EventTarget,
         shadow: Option<&Arc<Shadow>>,
+        time: Time,
     ) -> Arc<Self> {
         let peer_listens = Subscriptions::new(theirs);
         for one in &agreement.listens {
@@ -160,11 +164,12 @@ impl Link {
             let _ = peer_listens.add(one.event(), one.target().cloned());
         }
         let shadow = shadow.map(|shadow| LinkShadow::new(shadow, agreement.codec));
-        Arc::new_cyclic(|me| Self {
+        let link = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             codec: agreement.codec,
             max_send_len: agreement.max_send_len,
             limits,
+            time,
             sender: Mutex::new(SendHalf { half: halves.sender, spill: Vec::new(), last_id: 1 }),
             waiting_for_room: AtomicBool::new(false),
             half_sent: AtomicBool::new(false),
@@ -191,7 +196,26 @@ impl Link {
             over: OnceLock::new(),
             shadow,
             counts: Counts::default(),
-        })
+        });
+        link.time.wakes(&link);
+        link
+    }
+
+    /// The longest message the peer takes, in bytes.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn max_send_len(&self) -> usize {
+        self.max_send_len
+    }
+
+    pub(crate) fn time(&self) -> &Time {
+        &self.time
+    }
+
+    /// Everybody who waits for a time looks at the clock.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn time_has_moved(&self) {
+        self.signal.kick();
+        self.calls.wake_all_threads();
     }
 
     pub(crate) fn codec(&self) -> AnyCodec {

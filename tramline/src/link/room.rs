@@ -8,6 +8,7 @@ use tramline_core::transport::{Sender, WaitFor};
 use tramline_core::{Limits, SendError};
 
 use super::{Held, Link};
+use crate::time::Time;
 
 /// How long one message may still wait for room. The clock starts with the first wait.
 pub(super) struct Room {
@@ -47,17 +48,20 @@ impl Room {
         self.until = None;
     }
 
-    fn left(&mut self) -> Result<Duration, SendError> {
+    /// How long a sleep may last; `None` is without limit.
+    fn left(&mut self, time: &Time) -> Result<Option<Duration>, SendError> {
         if self.patience == Patience::None {
             return Err(SendError::Full);
         }
-        let now = Instant::now();
+        // Nobody moves a test's clock for a link that closes.
+        let time = if self.farewell { &Time::SYSTEM } else { time };
+        let now = time.now();
         let mut until = *self.until.get_or_insert(now + self.timeout);
         if let Some(deadline) = self.deadline {
             until = until.min(deadline);
         }
         match until.checked_duration_since(now) {
-            Some(left) if !left.is_zero() => Ok(left),
+            Some(left) if !left.is_zero() => Ok(time.sleep(left)),
             _ => Err(SendError::Full),
         }
     }
@@ -72,9 +76,9 @@ impl Link {
         room: &mut Room,
         held: Option<Held<'_>>,
     ) -> Result<(), SendError> {
-        let timeout = Some(room.left()?);
         // Read first: whatever happens from now on ends the sleep below.
         let kicks = self.signal.kicks();
+        let timeout = room.left(&self.time)?;
         if let Some(error) = self.over() {
             return Err(error.clone().into());
         }

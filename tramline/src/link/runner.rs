@@ -1,7 +1,7 @@
 //! The runner: handles what is not a reply. A thread of its own for each connection, or one that many
 //! connections share (`crate::shared`): the steps are the same.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -108,7 +108,7 @@ impl Link {
         if let Some(error) = over {
             return Step::Over(error);
         }
-        let deadline = self.calls.end_overdue(Instant::now);
+        let deadline = self.calls.end_overdue(|| self.time.now());
         let wait = WaitFor { kicks, ..WaitFor::default() };
         if !self.may_start_calls() {
             if self.is_waited_for() {
@@ -251,7 +251,8 @@ impl Link {
         // PAIRS WITH the fences in `Link::pass_on` and `Link::put_into_inbox`.
         fence(Ordering::SeqCst);
         if still() && self.over().is_none() {
-            wait.timeout = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            let left = |end: Instant| end.saturating_duration_since(self.time.now());
+            wait.timeout = deadline.map(left).and_then(|left| self.time.sleep(left));
             return Step::Asleep(wait);
         }
         self.awake();
@@ -395,7 +396,8 @@ impl Link {
         }
         match handler {
             Handler::Inline(run) => {
-                router::run(run, &here().scoped(scopes));
+                let answered = AtomicBool::new(false);
+                router::run(run, &here().scoped(scopes).answered_once(&answered));
             }
             Handler::Blocking(run) => {
                 let running = Running::new(self, id, message.body.len());
@@ -491,11 +493,11 @@ impl Link {
             Kind::Subscribe => Asked::Listen,
             Kind::Event => Asked::Emit,
             _ => {
-                guard.charge_anyway(Instant::now(), len);
+                guard.charge_anyway(self.time.now(), len);
                 return true;
             }
         };
-        let Err(over) = guard.charge(Instant::now(), len) else { return true };
+        let Err(over) = guard.charge(self.time.now(), len) else { return true };
         let rejection = service.router.refuse_over_quota(peer, asked, name, over);
         if kind == Kind::Event {
             self.counts.ignored.fetch_add(1, Ordering::Relaxed);

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tramline_core::transport::WaitFor;
 
@@ -82,7 +82,7 @@ impl Link {
     }
 
     fn read_once(&self, mut wait: WaitFor) {
-        self.calls.end_overdue(Instant::now);
+        self.calls.end_overdue(|| self.time.now());
         // The runner empties the inbox only when its listener has returned. If only a channel waits,
         // it goes on waiting then: behind a slow listener, as its events do.
         let may_end = self.calls.has_tasks();
