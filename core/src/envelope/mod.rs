@@ -325,6 +325,26 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_result_is_one_that_parses_to_that_and_nothing_else() {
+        let result = |body, bytes: &[u8]| frame(&Head::new(Kind::Response, body, 7, ""), bytes);
+        for (body, bytes) in
+            [(BodyKind::Empty, &b""[..]), (BodyKind::Structured, b"x"), (BodyKind::Raw, b"")]
+        {
+            assert_eq!(plain_result(&result(body, bytes), 7), Some(body));
+            assert_eq!(plain_result(&result(body, bytes), 8), None);
+        }
+        assert_eq!(plain_result(&result(BodyKind::Empty, b"x"), 7), None);
+        let good = result(BodyKind::Raw, b"");
+        assert_eq!(plain_result(&good[..15], 7), None);
+        // Another kind, body kind, name, flag, extension or reserved byte.
+        for offset in 0..8 {
+            let mut other = good.clone();
+            other[offset] ^= 0x10;
+            assert_eq!(plain_result(&other, 7), None, "{offset}");
+        }
+    }
+
+    #[test]
     fn unknown_kinds_reserved_bytes_and_lengths_are_refused() {
         let head = Head::new(Kind::Event, BodyKind::Raw, 0, "tick");
         let good = frame(&head, b"");

@@ -158,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn what_may_not_be_heard_is_not_added_and_is_forgotten() {
+        let all = Subscriptions::new(EventTarget::App);
+        assert_eq!(all.add_if("tick", None, || false), Ok(false));
+        assert!(!all.has("tick"));
+        for (event, target) in [("tick", None), ("tick", window(1)), ("tock", None)] {
+            assert_eq!(all.add_if(event, target, || true), Ok(true));
+        }
+        all.retain(|event| event == "tock");
+        assert!(!all.has("tick") && all.has("tock"));
+        assert_eq!(all.pairs.into_inner().expect("not poisoned").count, 1);
+    }
+
+    #[test]
     fn subscriptions_have_bounds() {
         let all = Subscriptions::new(EventTarget::App);
         (0..MAX_TARGETS).for_each(|number| all.add("tick", window(number)).expect("room"));
