@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Inspect { pid: u32, why: String },
     #[error("cannot start the worker")]
     Worker(#[source] ConnectError),
+    #[error("cannot start the filter program")]
+    Filter(#[source] io::Error),
     #[error("cannot serve")]
     Serve(#[source] tramline::Error),
     #[error("the client was cut off")]

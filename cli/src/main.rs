@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod failure;
 mod folder;
+mod guard;
 mod inspect;
 mod measure;
 mod report;
@@ -59,6 +60,15 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Stands between clients and a core and lets through what it is told to.
+    ///
+    /// Clients connect to LISTEN as they would to the core at CORE; the core should admit nobody but
+    /// this process. The program of `--program` is given each message as a line of JSON on its
+    /// standard input and answers each with a line on its standard output:
+    /// `{"verdict":"allow"}`, `{"verdict":"refuse","text":".."}` or `{"verdict":"rewrite","args":..}`.
+    /// If it ends, takes too long or says anything else, it is killed, and everything is refused until
+    /// the guard is started anew.
+    Guard(guard::Args),
     /// Serves the demo's commands to JSON-RPC 2.0 clients.
     ///
     /// One message a line, or Content-Length headers as language servers use them: the answer is
@@ -104,6 +114,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args, &mut io::stdout().lock()),
         #[cfg(target_os = "linux")]
         Task::BenchPeer(args) => bench::serve(&args),
+        Task::Guard(args) => guard::run(args),
         Task::Inspect { pid, json } => inspect::run(pid, json, &mut io::stdout().lock()),
         Task::ServeJson(args) => serve_json::run(&args),
         Task::Transcode(args) => transcode::run(&args, io::stdin().lock(), io::stdout().lock()),

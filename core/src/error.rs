@@ -21,6 +21,8 @@ pub mod codes {
     pub const DENIED: &str = "capability-denied";
     /// The peer asks for more than its quota.
     pub const OVER_QUOTA: &str = "over-quota";
+    /// A guard between the peers, or in front of the server, said no.
+    pub const GUARD_REFUSED: &str = "guard-refused";
     /// A missing or mistyped argument.
     pub const BAD_ARGUMENTS: &str = "bad-arguments";
     /// The command ran and returned `Err`.
@@ -464,6 +466,13 @@ pub enum Rejection {
         /// Which quota.
         text: Box<str>,
     },
+    /// A guard between the peers, or in front of the server, refused the message. If it was the
+    /// call, the command did not run; if it was the answer, it did.
+    #[error("{text}")]
+    ByGuard {
+        /// The guard's words.
+        text: Box<str>,
+    },
     /// A missing or mistyped argument.
     #[error("{text}")]
     BadArguments {
@@ -480,6 +489,7 @@ impl Rejection {
             Self::UnknownCommand { .. } => codes::UNKNOWN_COMMAND,
             Self::Denied { .. } => codes::DENIED,
             Self::OverQuota { .. } => codes::OVER_QUOTA,
+            Self::ByGuard { .. } => codes::GUARD_REFUSED,
             Self::BadArguments { .. } => codes::BAD_ARGUMENTS,
         }
     }
@@ -503,7 +513,7 @@ impl HandlerFailure {
 
     /// The fixed code. Of a command: `command-failed`, `handler-panicked`, `handler-dropped`,
     /// `result-not-encodable` or `result-too-large`. Of a channel: `channel-failed`,
-    /// `channel-not-taken`, `too-many-channels` or `handler-panicked`.
+    /// `channel-not-taken`, `too-many-channels`, `guard-refused` or `handler-panicked`.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
@@ -709,6 +719,7 @@ impl InvokeError {
             codes::UNKNOWN_COMMAND => Rejection::UnknownCommand { text: text() }.into(),
             codes::DENIED => Rejection::Denied { text: text() }.into(),
             codes::OVER_QUOTA => Rejection::OverQuota { text: text() }.into(),
+            codes::GUARD_REFUSED => Rejection::ByGuard { text: text() }.into(),
             codes::BAD_ARGUMENTS => Rejection::BadArguments { text: text() }.into(),
             _ => failure.into(),
         }

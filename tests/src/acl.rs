@@ -49,6 +49,8 @@ pub struct Settings {
     pub threads: usize,
     /// The pipe that JSON-RPC clients come by, too.
     pub json_rpc: Option<String>,
+    /// With [`guard::judge`](crate::guard::judge) as a layer.
+    pub guarded: bool,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -190,6 +192,9 @@ impl Settings {
             server = server
                 .on_denied(|denial| println!("denied: {denial}"))
                 .on_refused(|error| println!("refused: {error}"));
+        }
+        if self.guarded {
+            server = server.guarded_by(crate::guard::judge);
         }
         if self.threads > 0 {
             server = server.shared_threads(self.threads);

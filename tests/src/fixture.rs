@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tramline::guard::{Guard, Guarding, Verdict};
 use tramline::{AnyCodec, Client, Connect, Limits, Running, Server};
 
 use crate::PATIENCE;
@@ -17,6 +18,8 @@ pub enum Transport {
     Shm,
     /// The same with two threads there for all connections: one may be kept in a listener.
     ShmShared,
+    /// The same with a guard between, in this process, that lets everything pass.
+    ShmGuarded,
     /// A socket to another process.
     Pipe,
     /// Within this process.
@@ -28,7 +31,7 @@ impl Transport {
     #[must_use]
     pub fn scheme(self) -> &'static str {
         match self {
-            Self::Shm | Self::ShmShared => "shm",
+            Self::Shm | Self::ShmShared | Self::ShmGuarded => "shm",
             Self::Pipe => "pipe",
             Self::Mem => "mem",
         }
@@ -82,7 +85,15 @@ impl Setup {
     #[must_use]
     pub fn open_with(&self, server: Limits, client: Limits) -> Fixture {
         let endpoint = self.transport.endpoint();
+        let mut guarding = None;
         let side = match self.transport {
+            Transport::ShmGuarded => {
+                let core = self.transport.endpoint();
+                let there = serve_there(self.program, &core, &server);
+                let guard = Guard::new(|_| Verdict::Allow).limits(limits());
+                guarding = Some(guard.between(&endpoint, &core).start().expect("a free name"));
+                Side::There(there)
+            }
             Transport::Mem => {
                 let server = commands::serve(Server::new(), server);
                 Side::Here(server.start(&endpoint).expect("the name is free"))
@@ -97,7 +108,14 @@ impl Setup {
         let connect = Client::connect(&endpoint).codec(self.codec).limits(client);
         let client = connect.label("first").wait().expect("it serves");
         assert_eq!(client.server().transport(), self.transport.scheme());
-        Fixture { client, side, endpoint, codec: self.codec, keeper: OnceLock::new() }
+        Fixture {
+            client,
+            side,
+            _guarding: guarding,
+            endpoint,
+            codec: self.codec,
+            keeper: OnceLock::new(),
+        }
     }
 }
 
@@ -141,6 +159,8 @@ pub struct Fixture {
     /// The first client, labelled `first`.
     pub client: Client,
     side: Side,
+    /// Goes when the test does.
+    _guarding: Option<Guarding>,
     endpoint: String,
     codec: AnyCodec,
     keeper: OnceLock<Client>,
@@ -216,6 +236,7 @@ macro_rules! conformance {
         $crate::conformance!(@ mem_msgpack, Mem, $crate::Setup::MSGPACK; $($case)*);
         $crate::conformance!(@ mem_json, Mem, $crate::Setup::JSON; $($case)*);
         $crate::conformance!(@ shm_shared, ShmShared, $crate::Setup::MSGPACK; $($case)*);
+        $crate::conformance!(@ shm_guarded, ShmGuarded, $crate::Setup::MSGPACK; $($case)*);
         $crate::conformance!(@ shm_own_codec, Shm, $crate::Setup::own_codec(); $($case)*);
     };
     (@ $module:ident, $transport:ident, $codec:expr; $($case:ident)*) => {

@@ -13,6 +13,7 @@
 //! - [`history`]: whether what came is what was sent.
 //! - [`acl`]: a server with whatever capabilities a test wants.
 //! - `typed`, with the feature `postcard`: a server whose types every codec can carry.
+//! - [`guard`]: what the guard of a test does.
 //! - [`doomed`], [`flood`], [`api_flood`]: processes that are killed in the middle of their work.
 
 #![forbid(unsafe_code)]
@@ -35,6 +36,7 @@ pub mod doomed;
 pub mod fixture;
 pub mod flood;
 pub mod gate;
+pub mod guard;
 pub mod history;
 #[cfg(target_os = "linux")]
 pub mod json_rpc;

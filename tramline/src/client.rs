@@ -20,9 +20,11 @@ use tramline_core::transport::WaitMode;
 use tramline_core::{
     ConfigError, ConnectError, EncodeError, Halves, InvokeError, Limits, LinkError, SendError,
 };
-use tramline_transport_pipe::{Stream, mem};
+#[cfg(unix)]
+use tramline_transport_pipe::Stream;
 
-use crate::endpoint::{Endpoint, Scheme};
+#[cfg(unix)]
+use crate::endpoint::Scheme;
 use crate::executor::{self, Executor};
 use crate::invoke::{Borrowed, Invoke};
 use crate::link::{Link, Outgoing, Service};
@@ -72,7 +74,7 @@ impl Drop for Shared {
 }
 
 impl Client {
-    /// Connects to a server. See [`Endpoint`] for the forms.
+    /// Connects to a server. See [`Endpoint`](crate::Endpoint) for the forms.
     ///
     /// # Errors
     ///
@@ -100,6 +102,7 @@ impl Client {
             executor: Executor::default(),
             subscriptions: Mutex::default(),
             gate_events: false,
+            guarded: None,
         });
         #[cfg(feature = "test-kit")]
         let peer = if options.mocks_events {
@@ -537,16 +540,7 @@ impl Connect {
         self.options.check()?;
         let limits = &self.options.limits;
         let halves = match self.target {
-            Target::Endpoint(text) => {
-                let endpoint: Endpoint = text.parse()?;
-                match endpoint.scheme() {
-                    Scheme::Mem => {
-                        let mem = mem::connect(endpoint.name(), limits)?;
-                        tramline_core::Transport::into_halves(Box::new(mem))
-                    }
-                    scheme => meet::call(Stream::connect(endpoint.name())?, scheme, limits)?,
-                }
-            }
+            Target::Endpoint(text) => meet::dial(&text.parse()?, limits)?,
             #[cfg(unix)]
             Target::Stream(stream, scheme) => meet::call(stream, scheme, limits)?,
             #[cfg(feature = "test-kit")]

@@ -20,6 +20,7 @@ use tramline_transport_pipe::{Listener, Stream, mem};
 
 use crate::admit::{Policy, Process, Visitor};
 use crate::endpoint::Scheme;
+use crate::guard::{self, Toward};
 use crate::json_rpc::JsonRpcPeers;
 use crate::link::{Link, Service};
 use crate::meet::{self, Met};
@@ -479,6 +480,11 @@ impl Hub {
         };
         halves.set_wait_mode(self.wait_mode);
         agreement.listens.truncate(MAX_SUBSCRIPTIONS);
+        if let Some(judge) = &self.service.guarded {
+            let (codec, label) = (agreement.codec, standing.label.as_deref());
+            let may = |one: &Listens| guard::may_listen(judge, codec, Toward::Core, one, label);
+            agreement.listens.retain(may);
+        }
         let id = self.next_peer_id.fetch_add(1, Ordering::Relaxed);
         let (link, peer) = {
             // One step: whoever listens from now on tells this peer, too, and whoever changes the

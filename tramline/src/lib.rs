@@ -46,6 +46,7 @@ mod clients;
 mod endpoint;
 mod executor;
 mod extras;
+pub mod guard;
 mod hub;
 mod invoke;
 mod json_rpc;
@@ -121,6 +122,11 @@ pub mod capabilities_page {}
 #[cfg(all(doctest, feature = "test-kit"))]
 #[doc = include_str!("../../docs/TESTING.md")]
 pub mod testing_page {}
+
+/// As above.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/ISOLATION.md")]
+pub mod isolation_page {}
 
 /// For the code that `#[command]` writes. Not part of the API.
 #[doc(hidden)]

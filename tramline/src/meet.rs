@@ -10,10 +10,10 @@ use tramline_core::envelope::{Envelope, Kind};
 use tramline_core::session::{Agreement, Goodbye, Hello, agree};
 use tramline_core::transport::{Transport, WaitFor};
 use tramline_core::{AnyCodec, ConnectError, Halves, Limits, SendError};
-use tramline_transport_pipe::{PipeTransport, Stream};
+use tramline_transport_pipe::{PipeTransport, Stream, mem};
 use tramline_transport_shm::Doorbell;
 
-use crate::endpoint::Scheme;
+use crate::endpoint::{Endpoint, Scheme};
 
 const MAGIC: [u8; 4] = *b"TRAM";
 const MEET_VERSION: u8 = 1;
@@ -72,6 +72,14 @@ fn whole_limit(error: ConnectError, limits: &Limits) -> ConnectError {
 
 /// A fresh connection; with its doorbell if it goes through shared memory.
 pub(crate) type Met = (Halves, Option<Doorbell>);
+
+/// A connection to whoever serves this endpoint, on which nothing has been said yet.
+pub(crate) fn dial(endpoint: &Endpoint, limits: &Limits) -> Result<Halves, ConnectError> {
+    match endpoint.scheme() {
+        Scheme::Mem => Ok(Box::new(mem::connect(endpoint.name(), limits)?).into_halves()),
+        scheme => call(Stream::connect(endpoint.name())?, scheme, limits),
+    }
+}
 
 /// The client's side: offers what `scheme` allows, takes what the server picks.
 pub(crate) fn call(

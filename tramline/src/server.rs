@@ -21,6 +21,7 @@ use crate::admit::{Admission, Policy, Visitor};
 use crate::clients::Clients;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::executor::{self, Executor};
+use crate::guard::{GuardMessage, Judge, Verdict};
 use crate::hub::{Door, Ended, Hub, Refused};
 use crate::link::Service;
 use crate::live::LiveCapabilities;
@@ -73,6 +74,7 @@ pub struct Server {
     label: Option<String>,
     policy: Policy,
     on_denied: Option<OnDenied>,
+    guarded: Option<Judge>,
     on_refused: Option<Box<Refused>>,
     on_ended: Option<Box<Ended>>,
     parent: bool,
@@ -183,6 +185,39 @@ impl Server {
     #[must_use]
     pub fn on_denied(mut self, told: impl Fn(&Denial<'_>) + Send + Sync + 'static) -> Self {
         self.on_denied = Some(OnDenied::new(told));
+        self
+    }
+
+    /// Asks `judge` about every message that comes in, before the server looks at it: before
+    /// capabilities, and before anything is decoded. It may let the message pass, rewrite it or
+    /// refuse it.
+    ///
+    /// The layer sees calls, events, cancels, and who begins or stops to listen; not what goes out,
+    /// and not the messages of channels. A [`Guard`](crate::guard::Guard), in a process of its own,
+    /// sees these, too, and what goes wrong in it does not go wrong here. What surprises people:
+    ///
+    /// - It is asked on the thread that reads the connection: one that takes its time keeps the
+    ///   connection waiting.
+    /// - Each message is turned into JSON for it, which costs more than the call itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tramline::Server;
+    /// use tramline::guard::Verdict;
+    ///
+    /// let server = Server::new().guarded_by(|message| match message.json() {
+    ///     Some(json) if json.contains("../") => Verdict::refuse("no way up"),
+    ///     _ => Verdict::Allow,
+    /// });
+    /// # let _ = server;
+    /// ```
+    #[must_use]
+    pub fn guarded_by(
+        mut self,
+        judge: impl Fn(&GuardMessage<'_>) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        self.guarded = Some(Judge::new(judge));
         self
     }
 
@@ -486,6 +521,7 @@ impl Server {
                 executor,
                 subscriptions: Mutex::default(),
                 gate_events: true,
+                guarded: self.guarded,
             });
             Hub::new(service, scheme, codecs, self.limits, self.label, self.on_refused)
                 .policy(self.policy)

@@ -108,6 +108,7 @@ impl ErrorObject {
             core_codes::COMMAND_FAILED => (-32000, "Command failed"),
             core_codes::CHANNEL_FAILED => (-32000, "Channel failed"),
             core_codes::DENIED
+            | core_codes::GUARD_REFUSED
             | core_codes::TOO_MANY_PEERS
             | core_codes::PEER_REFUSED
             | codes::TOO_MANY_CALLS => (-32010, "Denied"),

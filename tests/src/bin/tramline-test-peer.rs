@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tramline::guard::Guard;
 use tramline::{Client, JsonRpc, Limits, Server, Sidecar};
 use tramline_tests::acl::Settings;
 use tramline_tests::commands::{self, ON_PURPOSE};
@@ -57,6 +58,13 @@ fn main() {
             end_with_input();
             println!("ready");
             server.wait();
+        }
+        ["guard", listen, core] => {
+            let guard = Guard::new(tramline_tests::guard::judge).limits(limits());
+            let guarding = guard.between(listen, core).start().expect("the name is free");
+            end_with_input();
+            println!("ready");
+            guarding.wait();
         }
         ["json-rpc-acl", settings] => {
             let settings: Settings = serde_json::from_str(settings).expect("settings");

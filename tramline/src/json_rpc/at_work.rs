@@ -187,6 +187,7 @@ mod tests {
             executor: Executor::default(),
             subscriptions: Mutex::default(),
             gate_events: true,
+            guarded: None,
         };
         let mut limits = Limits::default();
         limits.ring_capacity = 10;

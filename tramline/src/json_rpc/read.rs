@@ -13,7 +13,7 @@ use tramline_compat_json::jsonrpc::{
 use tramline_core::acl::Asked;
 use tramline_core::codec::AnyCodec;
 use tramline_core::command::{Call, Handler, OwnedCall};
-use tramline_core::envelope::{BodyKind, Head, Kind};
+use tramline_core::envelope::{BodyKind, Envelope, Head, Kind};
 use tramline_core::error::codes as core_codes;
 use tramline_core::events::{Event, LastEvent};
 use tramline_core::frame::Kept;
@@ -26,6 +26,7 @@ use tramline_core::{LinkError, PeerFault, Rejection, SendError};
 use super::at_work::{Running, Slot};
 use super::calls::{Batch, Waiting, Way};
 use super::connection::Connection;
+use crate::guard::{Judged, Seen, Toward};
 
 /// Bytes that are read at a time. A choice: as much as a pipe of Linux holds.
 const READ_LEN: usize = 64 << 10;
@@ -212,6 +213,14 @@ impl Reader<'_> {
                     self.reject(&called, waiting, &over);
                     return Ok(());
                 }
+                let rewritten = match self.judge(Kind::Request, &method, params) {
+                    Ok(rewritten) => rewritten,
+                    Err(refused) => {
+                        self.reject(&called, waiting, &refused);
+                        return Ok(());
+                    }
+                };
+                let called = Called { params: rewritten.as_deref().or(params), ..called };
                 match connection.wait_for_slot() {
                     Slot::Free => self.start(&called, waiting),
                     Slot::Refused => {
@@ -235,13 +244,25 @@ impl Reader<'_> {
                     self.ignore();
                     return Ok(());
                 }
+                let (kind, body) = match params {
+                    Some(params) if is_call => (Kind::Request, Some(params)),
+                    Some(params) => (Kind::Event, Some(params_to_payload(params))),
+                    None if is_call => (Kind::Request, None),
+                    None => (Kind::Event, None),
+                };
+                let Ok(rewritten) = self.judge(kind, &method, body) else {
+                    self.ignore();
+                    return Ok(());
+                };
+                let body = rewritten.as_deref().or(body);
                 if !is_call {
-                    self.event(&method, params);
+                    self.event(&method, body);
                     return Ok(());
                 }
                 match connection.wait_for_slot() {
                     Slot::Free => {
-                        self.start(&Called { method: &method, params }, Waiting::Notification);
+                        let called = Called { method: &method, params: body };
+                        self.start(&called, Waiting::Notification);
                     }
                     Slot::Refused => self.ignore(),
                     Slot::Over => {}
@@ -268,7 +289,9 @@ impl Reader<'_> {
     fn control(&mut self, control: Control<'_>, len: usize) -> Result<(), PeerFault> {
         let connection = self.connection;
         if let Control::Listen(event) = &control {
-            if self.charge(Asked::Listen, event, len).is_err() {
+            if self.charge(Asked::Listen, event, len).is_err()
+                || self.judge(Kind::Subscribe, event, None).is_err()
+            {
                 self.ignore();
             } else if !connection.listen(event) {
                 // Nobody waits for an answer.
@@ -278,6 +301,15 @@ impl Reader<'_> {
             return Ok(());
         }
         self.charge_anyway(len);
+        let judged = match &control {
+            Control::Cancel(_) => self.judge(Kind::Cancel, "", None),
+            Control::Unlisten(event) => self.judge(Kind::Unsubscribe, event, None),
+            _ => Ok(None),
+        };
+        if judged.is_err() {
+            self.ignore();
+            return Ok(());
+        }
         match control {
             Control::Cancel(id) => {
                 for taken in connection.calls.take_by_id(id.json()) {
@@ -309,7 +341,7 @@ impl Reader<'_> {
         }
     }
 
-    fn event(&mut self, name: &str, params: Option<&str>) {
+    fn event(&mut self, name: &str, payload: Option<&str>) {
         let service = &self.connection.service;
         if check_event_name(name).is_err() {
             // No event: a command that there is not, or that the client may not run.
@@ -322,12 +354,34 @@ impl Reader<'_> {
             self.ignore();
             return;
         }
-        let (kind, payload) = match params {
-            Some(params) => (BodyKind::Structured, params_to_payload(params).as_bytes()),
+        let (kind, payload) = match payload {
+            Some(payload) => (BodyKind::Structured, payload.as_bytes()),
             None => (BodyKind::Empty, &[][..]),
         };
         let event = Event::new(name, kind, payload, AnyCodec::JSON, self.peer);
         service.listeners.deliver(event, &mut self.last_event);
+    }
+
+    /// Asks the server's guard, if it has one; what it puts in place of the body.
+    fn judge(
+        &self,
+        kind: Kind,
+        name: &str,
+        body: Option<&str>,
+    ) -> Result<Option<String>, Rejection> {
+        let Some(judge) = &self.connection.service.guarded else { return Ok(None) };
+        let body_kind = if body.is_some() { BodyKind::Structured } else { BodyKind::Empty };
+        let body = body.unwrap_or_default().as_bytes();
+        let message =
+            Envelope { head: Head::new(kind, body_kind, 0, name), body, attachments: &[] };
+        let seen = Seen { toward: Toward::Core, name, label: self.peer.label() };
+        match judge.judge(&message, AnyCodec::JSON, seen) {
+            Judged::Passes => Ok(None),
+            Judged::Rewritten(body) => String::from_utf8(body)
+                .map(Some)
+                .map_err(|_| Rejection::ByGuard { text: "the guard's words are no text".into() }),
+            Judged::Refused(text) => Err(Rejection::ByGuard { text: text.into() }),
+        }
     }
 
     /// Answers a command that is not started.

@@ -17,12 +17,13 @@ use tramline_core::limits::check_event_name;
 use tramline_core::peer::{Later, Patience, Peer, Port as _};
 use tramline_core::router::{self, Routed, Router};
 use tramline_core::transport::WaitFor;
-use tramline_core::{ConfigError, LinkError, PeerFault, SendError};
+use tramline_core::{ConfigError, LinkError, PeerFault, Rejection, SendError};
 
 use super::batch::{Batch, Next, is_for_callers};
 use super::running::Running;
 use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Held, Link, try_lock};
 use crate::executor::Executor;
+use crate::guard::{Judge, Judged, Seen, Toward, with_body};
 
 /// What this side does for its peers.
 pub(crate) struct Service {
@@ -34,6 +35,8 @@ pub(crate) struct Service {
     /// A client lets the server emit whatever the client listens to; a server asks its
     /// capabilities.
     pub(crate) gate_events: bool,
+    /// Is asked about every message, before anything else looks at it.
+    pub(crate) guarded: Option<Judge>,
 }
 
 impl Link {
@@ -287,23 +290,40 @@ impl Link {
                 return;
             }
         };
-        let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes).into());
-        let Head { kind, id, name, body, .. } = message.head;
         guard.refresh(service.router.gate(), peer);
         if guard.is_metered() && !self.charge(&message, work) {
             return;
         }
-        let Work { ref mut last_event, ref mut guard, .. } = *work;
+        if let Some(judge) = &service.guarded
+            && !self.passes(judge, &message, work)
+        {
+            return;
+        }
+        self.dispatch(&message, bytes, owned, work);
+    }
+
+    /// Handles a message that may be looked at.
+    #[inline]
+    fn dispatch(
+        self: &Arc<Self>,
+        message: &Envelope<'_>,
+        bytes: &[u8],
+        owned: Option<&Kept>,
+        work: &mut Work<'_>,
+    ) {
+        let keep = || owned.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes).into());
+        let Head { kind, id, name, body, .. } = message.head;
+        let Work { peer, service, ref mut last_event, ref mut guard, .. } = *work;
         match kind {
             // Over, and one call too many: its caller has been told that the outcome is unknown.
             Kind::Request if !self.may_start_calls() => {}
             Kind::Request => {
                 if let Some(shadow) = self.shadow() {
                     let may_invoke = service.router.find(guard, name).is_some();
-                    shadow.incoming(&message, may_invoke);
+                    shadow.incoming(message, may_invoke);
                 }
                 let tail = owned.and_then(Kept::tail);
-                self.handle_request(&message, tail, keep, work);
+                self.handle_request(message, tail, keep, work);
             }
             Kind::Event => {
                 if service.gate_events && !guard.may_emit(name) {
@@ -337,7 +357,7 @@ impl Link {
             }
             // What a request has brought since, or nobody knows.
             Kind::Channel | Kind::ChannelEnd | Kind::ChannelCredit => {
-                let incoming = Incoming::read(&message);
+                let incoming = Incoming::read(message);
                 match incoming.and_then(|incoming| self.channels.receive(incoming, keep)) {
                     Ok(true) => {}
                     Ok(false) => {
@@ -353,6 +373,58 @@ impl Link {
                 self.counts.ignored.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Asks the guard; true if the message goes on as it is. If not, all is done.
+    #[cold]
+    fn passes(
+        self: &Arc<Self>,
+        judge: &Judge,
+        message: &Envelope<'_>,
+        work: &mut Work<'_>,
+    ) -> bool {
+        let Work { peer, service, patience, .. } = *work;
+        let Head { kind, id, name, body, extension } = message.head;
+        let name = match kind {
+            Kind::Request | Kind::Event | Kind::Subscribe | Kind::Unsubscribe => name,
+            Kind::Cancel => "",
+            // Other threads read the messages of channels, too.
+            _ => return true,
+        };
+        let seen = Seen { toward: Toward::Core, name, label: peer.label() };
+        let text = match judge.judge(message, self.codec, seen) {
+            Judged::Passes => return true,
+            Judged::Rewritten(new) => {
+                let rewritten = Kept::from(with_body(message, &new));
+                let (len, max) = (rewritten.len(), self.limits.max_message_len);
+                match rewritten.envelope() {
+                    Ok(message) if len <= max => {
+                        self.dispatch(&message, rewritten.bytes(), Some(&rewritten), work);
+                        return false;
+                    }
+                    _ => format!("rewritten it is {len} bytes, the limit is {max}"),
+                }
+            }
+            Judged::Refused(text) => text,
+        };
+        match kind {
+            Kind::Request | Kind::Subscribe => {
+                if let Err(fault) = self.declare_channels(id, extension, patience) {
+                    self.fault(fault);
+                    return false;
+                }
+                let states = service.router.states();
+                let call = Call::new(id, name, body, message.body, peer, states)
+                    .extended(extension, message.attachments);
+                let call = if patience == Patience::None { call.never_blocking() } else { call };
+                call.reject(&Rejection::ByGuard { text: text.into() });
+            }
+            // Nobody waits for an answer.
+            _ => {
+                self.counts.ignored.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        false
     }
 
     #[inline]
