@@ -296,6 +296,9 @@ pub enum SendError {
     /// Nobody reads this channel any more: its reader is gone, or the channel has ended.
     #[error("nobody reads this channel any more")]
     ChannelClosed,
+    /// A layer of this side refused the message. Nothing of it has gone.
+    #[error(transparent)]
+    Refused(#[from] Rejection),
     /// The link is over.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -311,6 +314,7 @@ impl SendError {
             Self::Encode(e) => e.code(),
             Self::Config(e) => e.code(),
             Self::ChannelClosed => "channel-closed",
+            Self::Refused(e) => e.code(),
             Self::Link(e) => e.code(),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
@@ -205,6 +205,12 @@ impl Peer {
         Self(Arc::new(Inner { id, standing, denied, over_quota, identity, transport, codec, port }))
     }
 
+    /// The same peer, for what the peer itself holds.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakPeer {
+        WeakPeer(Arc::downgrade(&self.0))
+    }
+
     /// The connection's number on this side, never reused.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -383,6 +389,30 @@ impl Peer {
     ) -> Result<(), SendError> {
         let fill: Fill<'_> = &mut |codec, out| codec.encode(payload, out);
         self.0.port.send(head, size_of_val(payload), fill, patience)
+    }
+}
+
+/// A [`Peer`] that is not kept.
+#[derive(Clone)]
+pub struct WeakPeer(Weak<Inner>);
+
+impl WeakPeer {
+    /// Whether nobody keeps it any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// The peer, if anyone keeps it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Peer> {
+        self.0.upgrade().map(Peer)
+    }
+}
+
+impl fmt::Debug for WeakPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakPeer")
     }
 }
 

@@ -90,6 +90,7 @@ pub(crate) struct Command {
     /// On the wire.
     pub(crate) name: String,
     pub(crate) runs: Runs,
+    pub(crate) idempotent: bool,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) answer: Answer,
 }
@@ -137,6 +138,7 @@ pub(crate) fn read(function: &Function, options: &Options) -> Result<Command> {
     faults.into_result()?;
     Ok(Command {
         name: options.rename.clone().unwrap_or_else(|| sig.ident.unraw().to_string()),
+        idempotent: options.idempotent,
         runs: match (options.inline, sig.asyncness) {
             (Some(_), _) => Runs::Inline,
             (None, None) => Runs::Blocking,

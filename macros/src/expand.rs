@@ -89,6 +89,11 @@ fn stub() -> TokenStream {
 
 fn definition(function: &Function, command: &Command) -> TokenStream {
     let name = &command.name;
+    let idempotent = command.idempotent.then(|| {
+        quote!(
+            const IDEMPOTENT: bool = true;
+        )
+    });
     let names = command.parameters.iter().map(|parameter| &parameter.name);
     let handler = match command.runs {
         Runs::Inline => direct(function, command, &quote!(Inline)),
@@ -99,6 +104,7 @@ fn definition(function: &Function, command: &Command) -> TokenStream {
     quote! {
         const NAME: &'static str = #name;
         const ARGS: &'static [&'static str] = &[#(#names),*];
+        #idempotent
         const HANDLER: ::tramline::__private::Handler = #handler;
         #types
     }

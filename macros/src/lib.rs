@@ -37,6 +37,12 @@ use proc_macro::TokenStream;
 /// - `#[command(rename_all = "snake_case")]` keeps the arguments' names in snake_case;
 ///   `"camelCase"` is the default. The command's own name is not touched.
 ///
+/// # Once or more
+///
+/// `#[command(idempotent)]` declares that to run it twice for one call changes nothing that running
+/// it once has not. A caller that uses the declaration may repeat a call whose outcome it does not
+/// know (`Retry`, feature `retry`); no other command is ever run twice for one call.
+///
 /// # Parameters and result
 ///
 /// | Parameter | Comes from |

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, LitStr, Result, Token};
 
-const KNOWN: &str = "known are `inline`, `rename = \"name\"` and \
+const KNOWN: &str = "known are `idempotent`, `inline`, `rename = \"name\"` and \
                      `rename_all = \"snake_case\"` or `\"camelCase\"`";
 
 /// The envelope counts a name's bytes in one byte: `docs/WIRE-FORMAT.md`.
@@ -33,6 +33,7 @@ impl ArgCase {
 pub(crate) struct Options {
     /// Where `inline` stands.
     pub(crate) inline: Option<Span>,
+    pub(crate) idempotent: bool,
     pub(crate) rename: Option<String>,
     pub(crate) arg_case: ArgCase,
 }
@@ -48,6 +49,7 @@ impl Parse for Options {
             let key = Ident::parse_any(input)?;
             let name = key.to_string();
             match &*name {
+                "idempotent" => options.idempotent = true,
                 "inline" => options.inline = Some(key.span()),
                 "rename" => options.rename = Some(command_name(&text(input, &key)?)?),
                 "rename_all" => options.arg_case = arg_case(&text(input, &key)?)?,

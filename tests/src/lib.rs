@@ -14,6 +14,7 @@
 //! - [`acl`]: a server with whatever capabilities a test wants.
 //! - `typed`, with the feature `postcard`: a server whose types every codec can carry.
 //! - [`guard`]: what the guard of a test does.
+//! - [`layers`]: a server with layers that says what they saw.
 //! - [`doomed`], [`flood`], [`api_flood`]: processes that are killed in the middle of their work.
 
 #![forbid(unsafe_code)]
@@ -40,6 +41,7 @@ pub mod guard;
 pub mod history;
 #[cfg(target_os = "linux")]
 pub mod json_rpc;
+pub mod layers;
 pub mod prices;
 pub mod random;
 pub mod raw;

@@ -27,6 +27,7 @@ use tramline_transport_pipe::Stream;
 use crate::endpoint::Scheme;
 use crate::executor::{self, Executor};
 use crate::invoke::{Borrowed, Invoke};
+use crate::layer::Layers;
 use crate::link::{Link, Outgoing, Service};
 use crate::meet;
 use crate::server::check_types;
@@ -84,7 +85,8 @@ impl Client {
     }
 
     pub(crate) fn open(mut halves: Halves, options: Options) -> Result<Self, ConnectError> {
-        let Options { codec, label, limits, wait_mode, commands, shadow, time, .. } = options;
+        let Options { codec, label, limits, wait_mode, commands, shadow, time, layers, .. } =
+            options;
         halves.set_wait_mode(wait_mode);
         let own = EventTarget::peer(label.as_deref().unwrap_or_default());
         let hello = Hello::new(codec, &limits, label, Vec::new());
@@ -96,10 +98,12 @@ impl Client {
         let link = Link::new(halves, agreement, limits, own, theirs, shadow, time);
         let port = Arc::clone(&link);
         let peer = Peer::new(0, server_label.clone(), identity, transport, codec, port);
+        link.leaving.begin(&layers, &peer);
         let service = Arc::new(Service {
             router: Router::new(Commands::new(), States::default(), Capabilities::none())?,
             listeners: Listeners::default(),
             executor: Executor::default(),
+            layers,
             subscriptions: Mutex::default(),
             gate_events: false,
             guarded: None,
@@ -369,6 +373,10 @@ impl Client {
         self.0.link.close(LinkError::Closed);
     }
 
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.0.service.layers
+    }
+
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.0.link
     }
@@ -421,6 +429,7 @@ pub(crate) struct Options {
     pub(crate) label: Option<String>,
     pub(crate) limits: Limits,
     pub(crate) wait_mode: WaitMode,
+    pub(crate) layers: Layers,
     /// Commands of the server's whose types are known here.
     pub(crate) commands: Commands,
     pub(crate) shadow: Option<Box<Report>>,
@@ -445,6 +454,7 @@ impl Default for Options {
             label: None,
             limits: Limits::default(),
             wait_mode: WaitMode::default(),
+            layers: Layers::default(),
             commands: Commands::new(),
             shadow: None,
             time: Time::default(),
@@ -484,6 +494,14 @@ impl Connect {
     /// Limits of this side.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits;
+        self
+    }
+
+    /// Puts a layer around every call that this client makes, every event that it emits or delivers,
+    /// and every channel message that it sends. The first one added is the outermost.
+    #[cfg(feature = "layers")]
+    pub fn layer(mut self, layer: impl crate::layer::Layer) -> Self {
+        self.options.layers.add(layer);
         self
     }
 

@@ -34,6 +34,11 @@ impl<'a> Extras<'a> {
         self.note(added);
     }
 
+    #[cfg(feature = "layers")]
+    pub(crate) fn extension(&self) -> Extension<'_> {
+        self.extension.as_extension()
+    }
+
     fn note(&mut self, added: Result<(), ConfigError>) {
         if let Err(error) = added {
             self.wrong.get_or_insert(error);

@@ -520,6 +520,7 @@ impl Hub {
             let link = Link::new(halves, agreement, self.limits, own, theirs, shadow, time);
             let port = Arc::clone(&link);
             let peer = Peer::admitted(id, standing, identity, transport, codec, port);
+            link.leaving.begin(&self.service.layers, &peer);
             links.insert(id, (Arc::clone(&link), peer.clone()));
             (link, peer)
         };

@@ -20,6 +20,7 @@ use tramline_core::{
 
 use crate::client::Client;
 use crate::extras::{Attached, Extras, Written};
+use crate::layer::Invoking;
 use crate::link::{Brought, Ended, Link, Outgoing, deadline_passed};
 
 /// A call about to be made: `.await` it or `.wait()` for it.
@@ -122,7 +123,24 @@ impl<'a, T, A: Reply> Invoke<'a, T, A> {
         self
     }
 
+    /// Through the layers, which may add headers.
+    #[inline]
+    fn pass(&mut self) -> Result<Invoking, InvokeError> {
+        let head = Head::new(self.kind, A::BODY, 0, self.command);
+        let (client, extras) = (self.client, &mut self.extras);
+        Ok(client.layers().invoke(client.server(), &head, extras)?)
+    }
+
+    #[inline]
     fn call<R>(
+        mut self,
+        read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
+    ) -> Result<R, InvokeError> {
+        let invoking = self.pass()?;
+        invoking.end(self.call_behind_layers(read))
+    }
+
+    fn call_behind_layers<R>(
         self,
         read: impl FnOnce(Answer<'_>) -> Result<R, InvokeError>,
     ) -> Result<R, InvokeError> {
@@ -326,7 +344,15 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.start()?.await })
+        Box::pin(async move {
+            let mut call = self;
+            let invoking = call.pass()?;
+            let result = match call.start() {
+                Ok(pending) => pending.await,
+                Err(e) => Err(e),
+            };
+            invoking.end(result)
+        })
     }
 }
 

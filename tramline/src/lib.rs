@@ -50,10 +50,17 @@ pub mod guard;
 mod hub;
 mod invoke;
 mod json_rpc;
+#[cfg(feature = "layers")]
+pub mod layer;
+#[cfg(not(feature = "layers"))]
+#[path = "layer/none.rs"]
+mod layer;
 mod link;
 mod live;
 mod meet;
 mod processes;
+#[cfg(feature = "retry")]
+mod retry;
 mod server;
 mod shadow;
 mod shared;
@@ -62,6 +69,8 @@ mod sidecar;
 #[cfg(feature = "test-kit")]
 pub mod test;
 mod time;
+#[cfg(feature = "tower")]
+mod tower;
 
 pub use bytes::Bytes;
 pub use serde_json::json;
@@ -108,10 +117,14 @@ pub use crate::endpoint::{Endpoint, Scheme};
 pub use crate::invoke::{Borrowed, Invoke};
 pub use crate::json_rpc::JsonRpc;
 pub use crate::live::LiveCapabilities;
+#[cfg(feature = "retry")]
+pub use crate::retry::{Retry, RetryInvoke};
 pub use crate::server::{Running, Serve, Server};
 pub use crate::shadow::{Difference, Stage};
 #[cfg(unix)]
 pub use crate::sidecar::{Sidecar, Spawn};
+#[cfg(feature = "tower")]
+pub use crate::tower::{ClientService, CommandCall};
 
 /// The page's programs are compiled, so that they cannot go stale.
 #[cfg(doctest)]
@@ -127,6 +140,17 @@ pub mod testing_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/ISOLATION.md")]
 pub mod isolation_page {}
+/// Needs all of its features.
+#[cfg(all(
+    doctest,
+    feature = "layers",
+    feature = "metrics",
+    feature = "rate-limit",
+    feature = "retry",
+    feature = "tracing"
+))]
+#[doc = include_str!("../../docs/MIDDLEWARE.md")]
+pub mod middleware_page {}
 
 /// For the code that `#[command]` writes. Not part of the API.
 #[doc(hidden)]

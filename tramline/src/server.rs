@@ -23,6 +23,7 @@ use crate::endpoint::{Endpoint, Scheme};
 use crate::executor::{self, Executor};
 use crate::guard::{GuardMessage, Judge, Verdict};
 use crate::hub::{Door, Ended, Hub, Refused};
+use crate::layer::Layers;
 use crate::link::Service;
 use crate::live::LiveCapabilities;
 use crate::shadow::{Difference, Report, Shadow};
@@ -64,6 +65,7 @@ pub struct Server {
     capabilities: Capabilities,
     listeners: Listeners,
     executor: Executor,
+    layers: Layers,
     shared_threads: Option<usize>,
     /// Set by `on_tokio`; `shared_threads` comes first.
     drive: Drive,
@@ -267,6 +269,15 @@ impl Server {
         if let Err(mistake) = self.listeners.add(event, options, own, spawn, listener) {
             self.mistake.get_or_insert(mistake);
         }
+        self
+    }
+
+    /// Puts a layer around every call that this server runs, every event that it delivers or emits,
+    /// and every channel message that it sends. The first one added is the outermost.
+    #[cfg(feature = "layers")]
+    #[must_use]
+    pub fn layer(mut self, layer: impl crate::layer::Layer) -> Self {
+        self.layers.add(layer);
         self
     }
 
@@ -502,7 +513,7 @@ impl Server {
                 .map_err(|e| ConnectError::os("preparing the server's threads", e))?,
             None => self.drive,
         };
-        let Self { commands, mut states, capabilities, listeners, executor, .. } = self;
+        let Self { commands, mut states, capabilities, listeners, executor, layers, .. } = self;
         if let Some(told) = self.on_denied {
             states.manage(told);
         }
@@ -519,6 +530,7 @@ impl Server {
                 router,
                 listeners,
                 executor,
+                layers,
                 subscriptions: Mutex::default(),
                 gate_events: true,
                 guarded: self.guarded,

@@ -138,6 +138,14 @@ impl Meter {
         self.take(len);
     }
 
+    /// Whether nothing is used any more: as good as a new meter.
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        [&mut self.messages, &mut self.bytes].into_iter().flatten().all(|bucket| {
+            bucket.is_empty(now);
+            bucket.debt == 0
+        })
+    }
+
     fn take(&mut self, len: usize) {
         if let Some(bucket) = &mut self.messages {
             bucket.take(1);

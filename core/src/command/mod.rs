@@ -5,6 +5,8 @@
 mod args;
 mod faults;
 mod reply;
+#[cfg(feature = "layers")]
+mod watch;
 
 use std::fmt;
 use std::future::Future;
@@ -18,6 +20,8 @@ use bytes::Bytes;
 pub use self::args::{ArgSource, Args, Attachment, BytesArg, CommandArg, Request, TextArg};
 pub(crate) use self::faults::invalid;
 pub use self::reply::{Outcome, Raw, RawBody, Reply, ViaResult, ViaValue};
+#[cfg(feature = "layers")]
+pub use self::watch::Watch;
 use crate::acl::CallScopes;
 use crate::cancel::CancelToken;
 use crate::codec::AnyCodec;
@@ -36,6 +40,8 @@ pub trait Command: 'static {
     /// Names of the arguments on the wire, in declared order; injected parameters are among them
     /// with the name they would have.
     const ARGS: &'static [&'static str];
+    /// Whether it may run more than once for one call: `#[command(idempotent)]`.
+    const IDEMPOTENT: bool = false;
     /// How it runs.
     const HANDLER: Handler;
 
@@ -89,6 +95,8 @@ pub struct Call<'a> {
     states: &'a States,
     token: Option<&'a CancelToken>,
     scopes: Option<&'a Arc<CallScopes>>,
+    #[cfg(feature = "layers")]
+    watch: Option<&'a Watch>,
     patience: Patience,
     /// Whether it was answered, where that is kept.
     answered: Option<&'a AtomicBool>,
@@ -132,6 +140,8 @@ impl<'a> Call<'a> {
             states,
             token: None,
             scopes: None,
+            #[cfg(feature = "layers")]
+            watch: None,
             patience,
             answered: None,
         }
@@ -149,6 +159,14 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn scoped(mut self, scopes: Option<&'a Arc<CallScopes>>) -> Self {
         self.scopes = scopes;
+        self
+    }
+
+    /// The same call; `watch` learns how it is answered.
+    #[cfg(feature = "layers")]
+    #[must_use]
+    pub fn watched_by(mut self, watch: &'a Watch) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -350,6 +368,7 @@ impl<'a> Call<'a> {
 
     #[cold]
     fn send_pages(&self, head: &Head<'_>, code: &'static str, pages: Arc<dyn Pages>) {
+        self.note(code);
         let port = self.peer.port();
         match port.send_pages(head, &*pages, self.patience) {
             Err(SendError::Full) if self.patience == Patience::None => {
@@ -363,6 +382,7 @@ impl<'a> Call<'a> {
     }
 
     fn send(&self, head: &Head<'_>, code: &'static str, body_len: usize, fill: Fill<'_>) {
+        self.note(code);
         let port = self.peer.port();
         match port.send(head, body_len, fill, self.patience) {
             Err(SendError::Full) if self.patience == Patience::None => {
@@ -381,6 +401,18 @@ impl<'a> Call<'a> {
             sent => self.after_send(sent),
         }
         self.settle_channels();
+    }
+
+    /// Tells whoever watches how the call is answered; an empty code is a result. What is said last
+    /// counts: a result that cannot be sent becomes an error.
+    #[inline(always)]
+    fn note(&self, code: &'static str) {
+        #[cfg(feature = "layers")]
+        if let Some(watch) = self.watch {
+            watch.note(code);
+        }
+        #[cfg(not(feature = "layers"))]
+        let _ = code;
     }
 
     /// The channels that came with the call and that its command did not take end with it.
@@ -425,6 +457,8 @@ pub struct OwnedCall {
     states: Arc<States>,
     token: CancelToken,
     scopes: Option<Arc<CallScopes>>,
+    #[cfg(feature = "layers")]
+    watch: Option<Arc<Watch>>,
     answered: AtomicBool,
 }
 
@@ -433,8 +467,16 @@ impl OwnedCall {
     /// [`Envelope::parse`](crate::envelope::Envelope::parse) has read.
     #[must_use]
     pub fn new(frame: Kept, peer: Peer, states: Arc<States>) -> Self {
-        let (token, answered) = (CancelToken::new(), AtomicBool::new(false));
-        Self { frame, peer, states, token, scopes: None, answered }
+        Self {
+            frame,
+            peer,
+            states,
+            token: CancelToken::new(),
+            scopes: None,
+            #[cfg(feature = "layers")]
+            watch: None,
+            answered: AtomicBool::new(false),
+        }
     }
 
     /// The same call with the token that is cancelled when its caller no longer waits.
@@ -448,6 +490,14 @@ impl OwnedCall {
     #[must_use]
     pub fn scoped(mut self, scopes: Option<&Arc<CallScopes>>) -> Self {
         self.scopes = scopes.cloned();
+        self
+    }
+
+    /// The same call; `watch` learns how it is answered.
+    #[cfg(feature = "layers")]
+    #[must_use]
+    pub fn watched_by(mut self, watch: Arc<Watch>) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -466,6 +516,10 @@ impl OwnedCall {
             .scoped(self.scopes.as_ref())
             .answered_once(&self.answered);
         (call.owner, call.token) = (Some(self.frame.owner()), Some(&self.token));
+        #[cfg(feature = "layers")]
+        {
+            call.watch = self.watch.as_deref();
+        }
         call
     }
 

@@ -13,6 +13,7 @@ use tramline::{Client, JsonRpc, Limits, Server, Sidecar};
 use tramline_tests::acl::Settings;
 use tramline_tests::commands::{self, ON_PURPOSE};
 use tramline_tests::fixture::limits;
+use tramline_tests::layers;
 use tramline_tests::stress;
 
 fn main() {
@@ -78,6 +79,21 @@ fn main() {
             let server = commands::serve(Server::new(), limits());
             let server = server.shadow(|found| println!("{found}")).start(endpoint);
             let server = server.expect("the name is free");
+            end_with_input();
+            println!("ready");
+            server.wait();
+        }
+        ["serve-layers", endpoint, kind, threads, ref onward @ ..] => {
+            let threads = threads.parse().expect("a number");
+            let server = layers::server(kind, onward.first().copied(), threads);
+            let server = server.start(endpoint).expect("the name is free");
+            end_with_input();
+            println!("ready");
+            server.wait();
+        }
+        ["serve-dying", endpoint, kind] => {
+            let server = layers::dying_server(kind == "dies");
+            let server = server.start(endpoint).expect("the name is free");
             end_with_input();
             println!("ready");
             server.wait();

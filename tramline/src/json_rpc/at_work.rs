@@ -174,6 +174,7 @@ mod tests {
 
     use super::*;
     use crate::executor::Executor;
+    use crate::layer::Layers;
     use crate::link::Service;
 
     /// Far longer than anything here takes.
@@ -185,6 +186,7 @@ mod tests {
             router: Router::default(),
             listeners: Listeners::default(),
             executor: Executor::default(),
+            layers: Layers::default(),
             subscriptions: Mutex::default(),
             gate_events: true,
             guarded: None,

@@ -23,6 +23,7 @@ use super::at_work::AtWork;
 use super::calls::{Calls, Waiting, Way};
 use super::channels::Tokens;
 use super::outgoing::Outgoing;
+use crate::layer::Leaving;
 use crate::link::Service;
 
 /// How long an ordinary close may wait for what is on its way out. A choice: the same as for other
@@ -63,6 +64,7 @@ pub(crate) struct Connection {
     hears: RwLock<Hears>,
     pub(super) at_work: AtWork,
     pub(super) channels: Channels,
+    pub(super) leaving: Leaving,
     pub(super) tokens: Tokens,
     /// The call that runs on the thread that reads, or [`NO_CALL`].
     inline_call: AtomicU64,
@@ -105,6 +107,7 @@ impl Connection {
             hears: RwLock::default(),
             at_work: AtWork::default(),
             channels: Channels::new(AnyCodec::JSON, &limits),
+            leaving: Leaving::default(),
             tokens: Tokens::default(),
             inline_call: AtomicU64::new(NO_CALL),
             counts: Counts::default(),
@@ -278,6 +281,42 @@ impl Connection {
         }
     }
 
+    /// Writes a message and queues it.
+    fn push(&self, head: &Head<'_>, fill: Fill<'_>, patience: Patience) -> Result<(), SendError> {
+        if let Some(error) = self.over() {
+            return Err(error.into());
+        }
+        let message = match head.kind {
+            Kind::Response | Kind::Error => return self.answer(head, fill),
+            Kind::Event | Kind::Channel | Kind::ChannelEnd | Kind::ChannelCredit => {
+                self.encode(head.body, fill)?
+            }
+            // Hello and subscriptions have no counterpart.
+            _ => return Ok(()),
+        };
+        // A client that has said nothing yet hears nothing.
+        let Some(framing) = self.framing() else { return Ok(()) };
+        if head.kind == Kind::ChannelCredit {
+            self.tell_credit(head.id, framing, &message);
+            return Ok(());
+        }
+        let json = body_to_json(head.body, &message);
+        self.check_len(json.len())?;
+        let text = match head.kind {
+            Kind::ChannelEnd => {
+                self.tell_channel_end(head, framing, &json);
+                return Ok(());
+            }
+            // What was under way when the client ended it goes nowhere.
+            Kind::Channel => match self.progress_of(head.id, &json) {
+                Some(text) => text,
+                None => return Ok(()),
+            },
+            _ => notification(head.name, &json),
+        };
+        self.outgoing.push(framing.frame(text), patience)
+    }
+
     /// A command's result or error.
     fn answer(&self, head: &Head<'_>, fill: Fill<'_>) -> Result<(), SendError> {
         match self.calls.is_wanted(head.id) {
@@ -348,38 +387,7 @@ impl Port for Connection {
         fill: Fill<'_>,
         patience: Patience,
     ) -> Result<(), SendError> {
-        if let Some(error) = self.over() {
-            return Err(error.into());
-        }
-        let message = match head.kind {
-            Kind::Response | Kind::Error => return self.answer(head, fill),
-            Kind::Event | Kind::Channel | Kind::ChannelEnd | Kind::ChannelCredit => {
-                self.encode(head.body, fill)?
-            }
-            // Hello and subscriptions have no counterpart.
-            _ => return Ok(()),
-        };
-        // A client that has said nothing yet hears nothing.
-        let Some(framing) = self.framing() else { return Ok(()) };
-        if head.kind == Kind::ChannelCredit {
-            self.tell_credit(head.id, framing, &message);
-            return Ok(());
-        }
-        let json = body_to_json(head.body, &message);
-        self.check_len(json.len())?;
-        let text = match head.kind {
-            Kind::ChannelEnd => {
-                self.tell_channel_end(head, framing, &json);
-                return Ok(());
-            }
-            // What was under way when the client ended it goes nowhere.
-            Kind::Channel => match self.progress_of(head.id, &json) {
-                Some(text) => text,
-                None => return Ok(()),
-            },
-            _ => notification(head.name, &json),
-        };
-        self.outgoing.push(framing.frame(text), patience)
+        self.leaving.pass(head, || self.push(head, fill, patience))
     }
 
     fn send_later(&self, message: Later) {

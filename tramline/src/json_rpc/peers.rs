@@ -175,6 +175,7 @@ impl Hub {
         let port = Arc::clone(&connection);
         let id = self.next_peer_id();
         let peer = Peer::admitted(id, standing, identity, TRANSPORT, AnyCodec::JSON, port);
+        connection.leaving.begin(&self.service().layers, &peer);
         {
             // One step: whoever stops the server finds this connection, or is found stopping; and
             // whoever changes the capabilities finds it, or is found to have changed them.

@@ -20,7 +20,7 @@ use tramline_core::frame::Kept;
 use tramline_core::gate::Guard;
 use tramline_core::limits::{MAX_NAME_LEN, check_event_name};
 use tramline_core::peer::{Peer, Port};
-use tramline_core::router::{self, Routed};
+use tramline_core::router::Routed;
 use tramline_core::{LinkError, PeerFault, Rejection, SendError};
 
 use super::at_work::{Running, Slot};
@@ -359,7 +359,12 @@ impl Reader<'_> {
             None => (BodyKind::Empty, &[][..]),
         };
         let event = Event::new(name, kind, payload, AnyCodec::JSON, self.peer);
-        service.listeners.deliver(event, &mut self.last_event);
+        let head = Head::new(Kind::Event, kind, 0, name);
+        let Self { peer, ref mut last_event, .. } = *self;
+        let deliver = || service.listeners.deliver(event, last_event);
+        if service.layers.deliver(peer, &head, payload.len(), deliver).is_err() {
+            self.ignore();
+        }
     }
 
     /// Asks the server's guard, if it has one; what it puts in place of the body.
@@ -423,6 +428,13 @@ impl Reader<'_> {
             return;
         }
         let head = Head::new(Kind::Request, body_kind, number, called.method);
+        let handling = match connection.service.layers.handle(peer, &head, body.len()) {
+            Ok(handling) => handling,
+            Err(rejection) => {
+                call.reject(&rejection);
+                return;
+            }
+        };
         let own = |running: &Running| {
             OwnedCall::new(called.to_frame(&head), (*peer).clone(), Arc::clone(states))
                 .cancelled_by(running.token())
@@ -432,20 +444,21 @@ impl Reader<'_> {
             Handler::Inline(run) => {
                 let answered = AtomicBool::new(false);
                 let call = call.scoped(scopes).answered_once(&answered);
-                connection.run_inline(number, || router::run(run, &call));
+                connection.run_inline(number, || handling.run(run, call));
             }
             Handler::Blocking(run) => {
                 let running = connection.running(number, body.len() + id_len);
                 let mut call = own(&running);
                 connection.run_later(Box::new(move || {
-                    router::run(run, &call.view());
+                    handling.run(run, call.view());
                     call.answered();
                     drop(running);
                 }));
             }
             Handler::Async(start) => {
                 let running = connection.running(number, body.len() + id_len);
-                let future = start(own(&running));
+                let call = handling.watch(own(&running));
+                let future = handling.around(start(call));
                 connection.service.executor.spawn(Box::pin(async move {
                     future.await;
                     drop(running);

@@ -42,6 +42,8 @@ use tramline_core::session::{Agreement, Goodbye};
 use tramline_core::transport::{Receiver, Sender, Signal};
 use tramline_core::{Frame, Halves, Limits, LinkError, PeerFault, SendError};
 
+use crate::layer::Leaving;
+
 pub(crate) use self::brought::Brought;
 use self::calls::Calls;
 pub(crate) use self::calls::Ended;
@@ -138,6 +140,7 @@ pub(crate) struct Link {
     channels: Channels,
     /// As what this side listens where it says nothing.
     own: EventTarget,
+    pub(crate) leaving: Leaving,
     peer_listens: Subscriptions,
     said_goodbye: AtomicBool,
     /// This side is ending the link: nobody else sends any more.
@@ -190,6 +193,7 @@ impl Link {
             tokens: Tokens::default(),
             channels: Channels::new(agreement.codec, &limits),
             own,
+            leaving: Leaving::default(),
             peer_listens,
             said_goodbye: AtomicBool::new(false),
             closing: AtomicBool::new(false),

@@ -15,7 +15,7 @@ use tramline_core::frame::Kept;
 use tramline_core::gate::Guard;
 use tramline_core::limits::check_event_name;
 use tramline_core::peer::{Later, Patience, Peer, Port as _};
-use tramline_core::router::{self, Routed, Router};
+use tramline_core::router::{Routed, Router};
 use tramline_core::transport::WaitFor;
 use tramline_core::{ConfigError, LinkError, PeerFault, Rejection, SendError};
 
@@ -24,12 +24,14 @@ use super::running::Running;
 use super::{ABSENT, ASLEEP_ON_DATA, ASLEEP_ON_KICK, AWAKE, Held, Link, try_lock};
 use crate::executor::Executor;
 use crate::guard::{Judge, Judged, Seen, Toward, with_body};
+use crate::layer::Layers;
 
 /// What this side does for its peers.
 pub(crate) struct Service {
     pub(crate) router: Router,
     pub(crate) listeners: Listeners,
     pub(crate) executor: Executor,
+    pub(crate) layers: Layers,
     /// Orders a look at the listeners and the message that follows from it.
     pub(crate) subscriptions: Mutex<()>,
     /// A client lets the server emit whatever the client listens to; a server asks its
@@ -335,8 +337,17 @@ impl Link {
                 let tail = owned.and_then(Kept::tail);
                 let event = tail.map_or(event, |tail| event.owned_by(tail));
                 let event = event.aimed_by(message.head.extension);
-                for target in service.listeners.deliver(event, last_event) {
-                    self.unsubscribe_if_deaf(service, name, &target);
+                let len = message.body.len();
+                let deliver = || service.listeners.deliver(event, last_event);
+                match service.layers.deliver(peer, &message.head, len, deliver) {
+                    Ok(deaf) => {
+                        for target in deaf {
+                            self.unsubscribe_if_deaf(service, name, &target);
+                        }
+                    }
+                    Err(_) => {
+                        self.counts.ignored.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             }
             Kind::Subscribe | Kind::Unsubscribe => match message.head.extension.only_target() {
@@ -466,10 +477,18 @@ impl Link {
             here().reject(&service.router.refuse_over_quota(peer, Asked::Invoke, name, over));
             return;
         }
+        let len = message.body.len() + message.attachments.len();
+        let handling = match service.layers.handle(peer, &message.head, len) {
+            Ok(handling) => handling,
+            Err(rejection) => {
+                here().reject(&rejection);
+                return;
+            }
+        };
         match handler {
             Handler::Inline(run) => {
                 let answered = AtomicBool::new(false);
-                router::run(run, &here().scoped(scopes).answered_once(&answered));
+                handling.run(run, here().scoped(scopes).answered_once(&answered));
             }
             Handler::Blocking(run) => {
                 let running = Running::new(self, id, message.body.len());
@@ -477,7 +496,7 @@ impl Link {
                     .cancelled_by(running.token())
                     .scoped(scopes);
                 blocking::unblock(move || {
-                    router::run(run, &call.view());
+                    handling.run(run, call.view());
                     call.answered();
                     drop(running);
                 })
@@ -488,7 +507,8 @@ impl Link {
                 let call = OwnedCall::new(keep(), peer.clone(), Arc::clone(states))
                     .cancelled_by(running.token())
                     .scoped(scopes);
-                let future = start(call);
+                let call = handling.watch(call);
+                let future = handling.around(start(call));
                 service.executor.spawn(Box::pin(async move {
                     future.await;
                     drop(running);

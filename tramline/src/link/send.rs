@@ -473,10 +473,10 @@ impl Port for Link {
         fill: Fill<'_>,
         patience: Patience,
     ) -> Result<(), SendError> {
-        match self.shadow() {
+        self.leaving.pass(head, || match self.shadow() {
             None => self.send_as_it_is(head, body_len, fill, patience),
             Some(shadow) => self.send_in_shadow(shadow, head, body_len, fill, patience),
-        }
+        })
     }
 
     /// Nothing to compare: these are no other bytes as JSON, and were looked at when they were
@@ -487,7 +487,8 @@ impl Port for Link {
         body: &[u8],
         patience: Patience,
     ) -> Result<(), SendError> {
-        self.send_as_it_is(head, body.len(), &mut put_bytes(body), patience)
+        self.leaving
+            .pass(head, || self.send_as_it_is(head, body.len(), &mut put_bytes(body), patience))
     }
 
     fn send_pages(
@@ -496,16 +497,18 @@ impl Port for Link {
         pages: &dyn Pages,
         patience: Patience,
     ) -> Result<(), SendError> {
-        let sender = match patience {
-            Patience::SendTimeout => self.lock_sender(),
-            // Another thread may hold the sender while it waits for room.
-            Patience::None => self.try_sender().ok_or(SendError::Full)?,
-        };
-        let room = Room::new(patience, &self.limits, None);
-        if let Some(shadow) = self.shadow() {
-            shadow.passed(head);
-        }
-        self.send_with_pages(sender, head, pages, room, None)
+        self.leaving.pass(head, || {
+            let sender = match patience {
+                Patience::SendTimeout => self.lock_sender(),
+                // Another thread may hold the sender while it waits for room.
+                Patience::None => self.try_sender().ok_or(SendError::Full)?,
+            };
+            let room = Room::new(patience, &self.limits, None);
+            if let Some(shadow) = self.shadow() {
+                shadow.passed(head);
+            }
+            self.send_with_pages(sender, head, pages, room, None)
+        })
     }
 
     fn send_later(&self, message: Later) {
