@@ -55,6 +55,7 @@ pub use self::canonical::MAX_DEPTH;
 use self::erased::{Erased, ErasedCodec};
 use self::guarded::Guarded;
 pub use self::json::Json;
+pub(crate) use self::msgpack::Listed;
 pub use self::msgpack::MsgPack;
 #[cfg(feature = "postcard")]
 pub use self::postcard::Postcard;
@@ -187,6 +188,15 @@ impl AnyCodec {
             #[cfg(feature = "postcard")]
             Inner::Postcard => false,
             Inner::Custom(_) => false,
+        }
+    }
+
+    /// A map of `count` entries that can be read in an order that is known.
+    #[inline]
+    pub(crate) fn listed<'de>(&self, input: &'de [u8], count: usize) -> Option<Listed<'de>> {
+        match self.0 {
+            Inner::MsgPack => Listed::open(input, count),
+            _ => None,
         }
     }
 

@@ -13,7 +13,7 @@ use serde::de::{
 use super::faults::{Again, Refused, bad, shown_name, without_value};
 use super::{Call, Raw};
 use crate::cancel::CancelToken;
-use crate::codec::AnyCodec;
+use crate::codec::{AnyCodec, Listed};
 use crate::envelope::BodyKind;
 use crate::error::Rejection;
 use crate::peer::Peer;
@@ -76,7 +76,7 @@ pub trait CommandArg<'a>: Sized {
 impl<'a, T: Deserialize<'a>> CommandArg<'a> for T {
     const SOURCE: ArgSource = ArgSource::Body;
 
-    #[inline]
+    #[inline(always)]
     fn from_body<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer)
     }
@@ -200,6 +200,7 @@ impl Deref for TextArg<'_> {
 }
 
 impl<'de> Deserialize<'de> for TextArg<'de> {
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextVisitor;
         impl<'de> Visitor<'de> for TextVisitor {
@@ -207,6 +208,7 @@ impl<'de> Deserialize<'de> for TextArg<'de> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a borrowed string")
             }
+            #[inline(always)]
             fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<TextArg<'de>, E> {
                 Ok(TextArg(Cow::Borrowed(text)))
             }
@@ -235,6 +237,7 @@ impl Deref for BytesArg<'_> {
 }
 
 impl<'de> Deserialize<'de> for BytesArg<'de> {
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct BytesVisitor;
         impl<'de> Visitor<'de> for BytesVisitor {
@@ -242,6 +245,7 @@ impl<'de> Deserialize<'de> for BytesArg<'de> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a borrowed byte array")
             }
+            #[inline(always)]
             fn visit_borrowed_bytes<E: de::Error>(
                 self,
                 bytes: &'de [u8],
@@ -285,7 +289,13 @@ impl<'a> Args<'a> for () {
 }
 
 /// Where decoded arguments go until all are there.
-trait Slots<'de> {
+trait Slots<'de>: Default {
+    /// How many arguments are taken from the body.
+    const COUNT: usize;
+
+    /// Reads all of them from a map that has them in declared order; `None` if it has not.
+    fn read_listed(&mut self, names: &'static [&'static str], map: &mut Listed<'de>) -> Option<()>;
+
     /// Reads the value of argument `index` from the map; false if it is not taken from the body.
     fn read<A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<bool, A::Error>;
 
@@ -299,7 +309,7 @@ struct ArgSeed<T>(PhantomData<T>);
 impl<'de, T: CommandArg<'de>> DeserializeSeed<'de> for ArgSeed<T> {
     type Value = T;
 
-    #[inline]
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         T::from_body(deserializer)
     }
@@ -436,6 +446,25 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
+/// The straight way for what nearly all callers send: each argument once, in declared order. `None`
+/// is anything else, of which nothing is kept.
+#[inline(always)]
+fn read_listed<'a, S: Slots<'a>>(
+    call: &Call<'a>,
+    names: &'static [&'static str],
+    slots: &mut S,
+) -> Option<()> {
+    if call.body_kind() != BodyKind::Structured {
+        return None;
+    }
+    let mut map = call.codec().listed(call.body(), S::COUNT)?;
+    let read = slots.read_listed(names, &mut map).filter(|()| map.end());
+    if read.is_none() {
+        *slots = S::default();
+    }
+    read
+}
+
 #[inline]
 fn read_body<'a, S: Slots<'a>>(
     call: &Call<'a>,
@@ -475,6 +504,20 @@ fn finish<'a, T: CommandArg<'a>>(
 macro_rules! args_for_tuple {
     ($($type:ident $index:tt),+) => {
         impl<'de, $($type: CommandArg<'de>),+> Slots<'de> for ($(Option<$type>,)+) {
+            const COUNT: usize = 0 $(+ ($type::SOURCE as usize == ArgSource::Body as usize) as usize)+;
+
+            #[inline(always)]
+            fn read_listed(
+                &mut self,
+                names: &'static [&'static str],
+                map: &mut Listed<'de>,
+            ) -> Option<()> {
+                $(if $type::SOURCE == ArgSource::Body {
+                    self.$index = Some(map.value(names[$index], ArgSeed::<$type>(PhantomData))?);
+                })+
+                Some(())
+            }
+
             #[inline]
             fn read<MA: MapAccess<'de>>(
                 &mut self,
@@ -514,6 +557,7 @@ macro_rules! args_for_tuple {
             fn take(call: &Call<'a>, names: &'static [&'static str]) -> Result<Self, Rejection> {
                 let mut slots = ($(None::<$type>,)+);
                 if ($($type::SOURCE == ArgSource::Body)||+)
+                    && read_listed(call, names, &mut slots).is_none()
                     && let Err(refused) = read_body(call, names, &mut slots)
                 {
                     let mut again = Again::read(call, refused);

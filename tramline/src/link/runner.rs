@@ -179,7 +179,9 @@ impl Link {
                 Ok(Some(frame)) if self.is_for_callers(frame.bytes()) => self.hand_out(frame)?,
                 Ok(Some(frame)) => {
                     batch.add(frame);
-                    if batch.is_full() {
+                    // Where nothing was there a moment ago, nothing more is likely: the first one
+                    // need not wait for another look.
+                    if batch.is_full() || batch.ready_in_a_row == 0 {
                         break;
                     }
                 }

@@ -1,4 +1,4 @@
-//! Sending: encode in place, wait for room, publish.
+//! Sending: encode in place, or aside if it is short, wait for room, publish.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use tramline_core::{AnyCodec, EncodeError, FrameWriter, LinkError, Pages, SendEr
 use super::lead::Outgoing;
 use super::room::Room;
 use super::running::Running;
-use super::{Held, LAST_WORD_TIMEOUT, Link, SendHalf, SenderGuard};
+use super::{Held, LAST_WORD_TIMEOUT, Link, SHORT_LEN, SendHalf, SenderGuard};
 use crate::shadow::LinkShadow;
 
 /// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
@@ -43,17 +43,18 @@ impl Link {
         // An honest caller's guess is below the limit; a wrong one only costs a retry.
         let mut min_len = head.len() + body_len.min(self.max_send_len);
         let in_pieces = room.patience() != Patience::None && sender.half.streams();
+        if min_len <= SHORT_LEN
+            && let Some(len) = self.write_short(&mut sender.short, head, fill)?
+        {
+            return self.send_short(&mut sender, len, room, lead);
+        }
         loop {
             self.check()?;
             let SendHalf { half, spill, .. } = &mut *sender;
             let slot = match half.claim(min_len) {
                 Ok(slot) => slot,
                 Err(SendError::Full) => {
-                    let waited = self.wait_for_room(&mut **half, &mut room, lead.as_deref_mut());
-                    if let Err(SendError::Full) = waited {
-                        half.count_drop();
-                    }
-                    waited?;
+                    self.wait_or_drop(&mut **half, &mut room, lead.as_deref_mut())?;
                     continue;
                 }
                 Err(e) => return Err(self.send_failed(e, lead)),
@@ -100,6 +101,72 @@ impl Link {
                 }
             };
         }
+    }
+
+    /// Writes a message aside: its length, or `None` if it turns out to be no short one.
+    #[inline]
+    fn write_short(
+        &self,
+        short: &mut [u8; SHORT_LEN],
+        head: &Head<'_>,
+        fill: Fill<'_>,
+    ) -> Result<Option<usize>, SendError> {
+        let mut writer = FrameWriter::in_place(short, self.max_send_len);
+        let written = write(&mut writer, head, self.codec, fill);
+        if writer.outgrown() {
+            return Ok(None);
+        }
+        if let Some(e) = self.too_large(&writer) {
+            return Err(e);
+        }
+        written.map(|()| Some(writer.written()))
+    }
+
+    /// Sends the first `len` bytes of what was written aside.
+    #[inline]
+    fn send_short(
+        &self,
+        sender: &mut SendHalf,
+        len: usize,
+        mut room: Room,
+        mut lead: Option<Held<'_>>,
+    ) -> Result<(), SendError> {
+        let SendHalf { half, short, .. } = sender;
+        let message = &short[..len];
+        loop {
+            self.check()?;
+            match half.claim(len) {
+                Ok(slot) => {
+                    let Some(slot) = slot.get_mut(..len) else {
+                        // A frame of this ring is shorter still.
+                        return self.send_spilled(&mut **half, message, &mut room, lead);
+                    };
+                    slot.copy_from_slice(message);
+                    half.commit(len);
+                    // The peer may have seen it whatever `flush` says; whoever reads finds the end.
+                    let _ = half.flush();
+                    return Ok(());
+                }
+                Err(SendError::Full) => {
+                    self.wait_or_drop(&mut **half, &mut room, lead.as_deref_mut())?;
+                }
+                Err(e) => return Err(self.send_failed(e, lead)),
+            }
+        }
+    }
+
+    /// Waits for room; a message for which there is none is counted.
+    fn wait_or_drop(
+        &self,
+        half: &mut dyn Sender,
+        room: &mut Room,
+        lead: Option<Held<'_>>,
+    ) -> Result<(), SendError> {
+        let waited = self.wait_for_room(half, room, lead);
+        if let Err(SendError::Full) = waited {
+            half.count_drop();
+        }
+        waited
     }
 
     /// Sends a call's message.
@@ -374,8 +441,10 @@ fn write(
     codec: AnyCodec,
     fill: Fill<'_>,
 ) -> Result<(), SendError> {
+    let [fixed, id] = head.to_words();
     writer
-        .put(&head.to_bytes())
+        .put(&fixed)
+        .and_then(|()| writer.put(&id))
         .and_then(|()| writer.put(head.name.as_bytes()))
         .and_then(|()| match head.extension.bytes() {
             [] => Ok(()),

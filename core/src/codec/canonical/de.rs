@@ -25,7 +25,7 @@ pub(crate) fn decode<'de, R: Reader<'de>, S: DeserializeSeed<'de>>(
 }
 
 /// Reads values through a format's reader.
-pub(crate) struct Deserializer<R> {
+pub(in crate::codec) struct Deserializer<R> {
     pub(super) reader: R,
     /// Arrays and maps that may yet be opened within each other.
     depth: u8,
@@ -35,13 +35,19 @@ pub(crate) struct Deserializer<R> {
 
 impl<'de, R: Reader<'de>> Deserializer<R> {
     #[inline]
-    pub(super) fn new(reader: R, depth: u8) -> Self {
+    pub(in crate::codec) fn new(reader: R, depth: u8) -> Self {
         Self { reader, depth, trail: None }
+    }
+
+    /// What it reads through.
+    #[inline]
+    pub(in crate::codec) fn reader(&mut self) -> &mut R {
+        &mut self.reader
     }
 
     /// The value is read: nothing may follow.
     #[inline]
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    pub(in crate::codec) fn end(&mut self) -> Result<(), Fault> {
         if self.trail.is_some() {
             return Err(Fault::custom("a part was refused, and the type went on"));
         }
@@ -289,7 +295,7 @@ impl<'de, R: Reader<'de>> de::Deserializer<'de> for &mut Deserializer<R> {
 
     as_text! { deserialize_char, deserialize_str, deserialize_string, deserialize_identifier }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let at = self.reader.begin();
         if let Some(bytes) = self.reader.bytes()? {

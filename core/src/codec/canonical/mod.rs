@@ -24,7 +24,7 @@ mod refusal;
 mod seen;
 mod ser;
 
-pub(super) use self::de::decode;
+pub(super) use self::de::{Deserializer, decode};
 pub(super) use self::fault::Fault;
 pub(super) use self::format::Format;
 pub(super) use self::number::Number;

@@ -61,6 +61,16 @@ impl<'de> MsgPackReader<'de> {
         self.rest = self.rest.get(1..).unwrap_or_default();
     }
 
+    /// Whether this marker comes next, which is then read.
+    #[inline]
+    pub(super) fn skip_exactly(&mut self, marker: u8) -> bool {
+        let found = self.rest.first() == Some(&marker);
+        if found {
+            self.skip_marker();
+        }
+        found
+    }
+
     #[inline]
     fn take(&mut self, len: usize) -> Result<&'de [u8], Fault> {
         match self.rest.split_at_checked(len) {
@@ -226,7 +236,7 @@ impl<'de> Reader<'de> for MsgPackReader<'de> {
         Ok(self.borrowed_text()?.map(Text::Borrowed))
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self) -> Result<Option<&'de [u8]>, Fault> {
         let len = match self.marker()? {
             0xc4 => self.len8()?,
