@@ -21,11 +21,11 @@ use tauri::utils::acl::manifest::{Manifest, PermissionFile};
 use tauri::utils::acl::resolved::Resolved;
 use tauri::utils::acl::{APP_ACL_KEY, Error};
 use tauri::utils::platform::Target;
-use tramline::acl::Rules;
 
 use crate::ours_acl;
 use crate::outcome::Outcome;
 use crate::quiet::caught;
+use crate::served::Served;
 use crate::theirs::{LOCAL, call, window};
 
 /// The platform that all cases are decided for.
@@ -115,8 +115,8 @@ pub struct Decided {
     pub rows: Vec<u8>,
     /// Tauri's decision.
     pub theirs: Outcome,
-    /// tramline's.
-    pub ours: Outcome,
+    /// tramline's: of files one, of calls one in each codec.
+    pub ours: Vec<Outcome>,
     /// Whether the file says the same.
     pub as_written: bool,
 }
@@ -138,7 +138,7 @@ pub fn decide(path: &Path, write: bool) -> Result<Vec<Decided>, String> {
             id: format!("{name}: the files"),
             rows: vec![66, 67],
             theirs: in_words(loads == Loads::Loads),
-            ours: in_words(world.ours(folder).rules().is_ok()),
+            ours: vec![in_words(world.ours(folder).rules().is_ok())],
             as_written: world.expected.as_ref() == Some(&loads),
         });
         world.expected = Some(loads);
@@ -147,15 +147,11 @@ pub fn decide(path: &Path, write: bool) -> Result<Vec<Decided>, String> {
         let world = table.worlds.get(&case.world).ok_or_else(|| format!("no {}", case.world))?;
         let decision = case.decide(world, folder)?;
         let theirs = serde_json::to_value(&decision).map_err(|e| e.to_string())?;
-        let ours = match world.ours(folder).rules() {
-            Ok(rules) => ours_acl::in_words(case.decide_ours(&rules)),
-            Err(_) => ours_acl::NO_RULES.to_owned(),
-        };
         decided.push(Decided {
             id: case.id.clone(),
             rows: case.rows.clone(),
             theirs: Outcome(ours_acl::in_words(theirs)),
-            ours: Outcome(ours),
+            ours: case.ask_ours(world, folder)?,
             as_written: case.expected.as_ref() == Some(&decision),
         });
         case.expected = Some(decision);
@@ -284,9 +280,31 @@ impl Case {
         self.ask(authority, &plugins, &world.schemes)
     }
 
-    fn decide_ours(&self, rules: &Rules) -> Value {
+    /// Has tramline decide it: a server, and by themselves the rules, which is what tests without
+    /// Tauri ask.
+    fn ask_ours(&self, world: &World, folder: &Path) -> Result<Vec<Outcome>, String> {
+        let files = world.ours(folder);
         let label = self.window.as_deref().or(self.label.as_deref()).unwrap_or("main");
-        ours_acl::decide(rules, &self.command, label, self.origin.as_deref())
+        let origin = self.origin.as_deref();
+        let by_rules = match files.rules() {
+            Ok(rules) => ours_acl::in_words(ours_acl::decide(&rules, &self.command, label, origin)),
+            Err(_) => ours_acl::NO_RULES.to_owned(),
+        };
+        let (manifests, _) = world.resolve(folder)?;
+        let plugins = world.plugins(&manifests);
+        let answers = match Served::start(files.capabilities()?, &plugins, label, origin) {
+            Ok(server) => server.ask(&self.command),
+            Err(_) if by_rules == ours_acl::NO_RULES => return Ok(vec![Outcome(by_rules)]),
+            Err(e) => return Ok(vec![Outcome::broken(e)]),
+        };
+        let compared = |answer: Result<Value, Outcome>| match answer.map(ours_acl::in_words) {
+            Ok(answer) if answer == by_rules => Outcome(answer),
+            Ok(answer) => {
+                Outcome::broken(format!("the server says {answer}, the rules {by_rules}"))
+            }
+            Err(none) => none,
+        };
+        Ok(answers.into_iter().map(compared).collect())
     }
 
     /// Makes the call.

@@ -20,8 +20,14 @@ use crate::theirs::{LOCAL, call, window};
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The event that the application, or the server, listens to as well.
+const BOTH_ENDS: &str = "both-ends";
+
 /// The labels of the windows here, and of the clients there.
-const LABELS: [&str; 2] = ["main", "side"];
+pub const LABELS: [&str; 2] = ["main", "side"];
+
+/// What the log calls the application, or the server.
+const APPLICATION: &str = "application";
 
 /// What came of a case.
 pub struct Seen {
@@ -92,7 +98,7 @@ struct Ours {
 impl Ours {
     fn start(at: usize) -> Self {
         let heard = Log::default();
-        let log = heard.clone();
+        let (log, own) = (heard.clone(), heard.clone());
         let (end, heard_all) = channel();
         let end = Mutex::new(end);
         let server = Server::new()
@@ -101,6 +107,7 @@ impl Ours {
                 Ok(JsonText(text)) => log.add(text),
                 Err(e) => log.add(e.to_string()),
             })
+            .listen(BOTH_ENDS, move |_| own.add(APPLICATION))
             .listen("to-server-end", move |_| {
                 let _ = end.lock().unwrap_or_else(PoisonError::into_inner).send(());
             });
@@ -115,12 +122,11 @@ impl Ours {
     }
 
     /// Has every client listen to `event`, runs `emit`, and waits until all of it has arrived.
-    fn reached(&self, event: &str, emit: &dyn Fn(&Clients) -> Result<(), SendError>) -> Outcome {
-        let log = Log::default();
+    fn reached(&self, event: &str, emit: &dyn Fn(&Self) -> Result<(), SendError>) -> Outcome {
         let (done, all_done) = channel();
         let mut ids = Vec::new();
         for (client, label) in self.clients.iter().zip(LABELS) {
-            let (log, done) = (log.clone(), done.clone());
+            let (log, done) = (self.heard.clone(), done.clone());
             let listened = client.listen(event, move |_| log.add(label)).wait();
             let ended = client
                 .listen("end", move |_| {
@@ -134,9 +140,15 @@ impl Ours {
                 }
             }
         }
-        let clients = self.server.clients();
-        // Events of one connection keep their order: behind this one, all have arrived.
-        if let Err(e) = emit(&clients).and_then(|()| clients.emit("end", &())) {
+        // Events of one connection keep their order: behind these, all have arrived, up and down.
+        let up = || self.clients[0].emit("to-server-end", &());
+        if let Err(e) = emit(self).and_then(|()| up()) {
+            return Outcome::broken(e);
+        }
+        if self.heard_all.recv_timeout(PATIENCE).is_err() {
+            return Outcome::broken("an event did not arrive");
+        }
+        if let Err(e) = self.server.clients().emit("end", &()) {
             return Outcome::broken(e);
         }
         for _ in LABELS {
@@ -147,7 +159,7 @@ impl Ours {
         for (client, id) in ids {
             client.unlisten(id);
         }
-        log.outcome()
+        self.heard.outcome()
     }
 }
 
@@ -158,6 +170,7 @@ pub fn run() -> Vec<Seen> {
     let mut seen = names(&theirs, &ours);
     payloads(&theirs, &ours, &mut seen);
     reach(&theirs, &ours, &mut seen);
+    both_ends(&theirs, &ours, &mut seen);
     to_server(&theirs, &ours, &mut seen);
     seen
 }
@@ -322,7 +335,10 @@ fn reach(theirs: &Theirs, ours: &[Ours], seen: &mut Vec<Seen>) {
             id: format!("events: {about} reaches"),
             rows,
             theirs: emitted.map_or_else(Outcome::broken, |()| log.outcome()),
-            ours: ours.iter().map(|side| side.reached(E, emit_ours)).collect(),
+            ours: ours
+                .iter()
+                .map(|side| side.reached(E, &|side| emit_ours(&side.server.clients())))
+                .collect(),
         });
     };
     case("emit", &[55], &|app| app.emit(E, ()), &|all| all.emit(E, &()));
@@ -350,6 +366,40 @@ fn reach(theirs: &Theirs, ours: &[Ours], seen: &mut Vec<Seen>) {
             &|all| all.emit_filter(E, &(), |_| every),
         );
     }
+}
+
+/// All listen, whoever emits: in Tauri all of them are within one process.
+fn both_ends(theirs: &Theirs, ours: &[Ours], seen: &mut Vec<Seen>) {
+    const E: &str = BOTH_ENDS;
+    let mut case = |about: &str,
+                    emitted: tauri::Result<()>,
+                    log: &Log,
+                    emit_ours: &dyn Fn(&Ours) -> Result<(), SendError>| {
+        seen.push(Seen {
+            id: format!("events: all listen, {about}"),
+            rows: &[55],
+            theirs: emitted.map_or_else(Outcome::broken, |()| log.outcome()),
+            ours: ours.iter().map(|side| side.reached(E, emit_ours)).collect(),
+        });
+    };
+    let log = Log::default();
+    let heard = log.clone();
+    theirs.app.listen(E, move |_| heard.add(APPLICATION));
+    for (window, label) in theirs.windows.iter().zip(LABELS) {
+        let heard = log.clone();
+        window.listen(E, move |_| heard.add(label));
+    }
+    let page = &theirs.windows[0];
+    case("the application emits", theirs.app.emit(E, ()), &log, &|side| {
+        side.server.clients().emit(E, &())
+    });
+    case("a page emits", page.emit(E, ()), &log, &|side| side.clients[0].emit(E, &()));
+    case("a page emits to another one", page.emit_to(LABELS[1], E, ()), &log, &|side| {
+        side.clients[0].emit_to(LABELS[1], E, &())
+    });
+    case("a page emits to the application", page.emit_to(EventTarget::App, E, ()), &log, &|side| {
+        side.clients[0].emit_to(tramline::EventTarget::App, E, &())
+    });
 }
 
 /// A page, or a client, emits; the application, or the server, listens.

@@ -1,6 +1,6 @@
 //! Drives one command set through Tauri and through tramline and compares what comes out.
 //!
-//! `cargo xtask oracle` names what it needs and runs it; `docs/oracle.md` says how to read and how to
+//! `cargo xtask oracle` names what it needs and runs it; `docs/ORACLE.md` says how to read and how to
 //! extend it.
 
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@
 
 mod acl;
 mod cases;
+mod channels;
 mod commands;
 mod declared;
 mod events;
@@ -21,21 +22,15 @@ mod outcome;
 mod quiet;
 mod reached;
 mod report;
+mod served;
 mod targets;
 mod theirs;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::report::Row;
-
-/// What to do.
-struct Arguments {
-    /// Write Tauri's decisions into `expected`.
-    write: bool,
-    /// Show also what cannot be asked yet.
-    all: bool,
-}
 
 fn main() -> ExitCode {
     if cfg!(debug_assertions) {
@@ -44,18 +39,18 @@ fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    let mut arguments = Arguments { write: false, all: false };
+    // Tauri's decisions are then written into `expected`.
+    let mut write = false;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            "--write" => arguments.write = true,
-            "--all" => arguments.all = true,
+            "--write" => write = true,
             other => {
-                eprintln!("unknown argument {other}: known are --write and --all");
+                eprintln!("unknown argument {other}: known is --write");
                 return ExitCode::FAILURE;
             }
         }
     }
-    match run(&arguments) {
+    match run(write) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
@@ -65,37 +60,40 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<bool, String> {
+fn run(write: bool) -> Result<bool, String> {
     let declared = declared::all()?;
     quiet::install();
     let mut rows = calls();
-    rows.extend(events::run().into_iter().map(|seen| Row {
+    rows.extend(channels::run().into_iter().chain(events::run()).map(|seen| Row {
         id: seen.id,
         rows: seen.rows.to_vec(),
         theirs: seen.theirs,
-        ours: Ok(seen.ours),
+        ours: seen.ours,
         outdated: false,
     }));
     let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("expected");
-    let reached = targets::reach(&expected.join("targets.json"), arguments.write)?;
-    rows.extend(reached.into_iter().map(|reached| Row {
-        rows: vec![reached.case.row],
-        theirs: outcome::Outcome(reached.case.reached.join(", ")),
-        id: reached.case.id,
-        ours: reached.ours,
-        outdated: !reached.as_written && !arguments.write,
-    }));
-    rows.extend(acl::decide(&expected.join("acl.json"), arguments.write)?.into_iter().map(
-        |decided| Row {
-            id: format!("capabilities: {}", decided.id),
-            rows: decided.rows,
-            theirs: decided.theirs,
-            ours: Ok(vec![decided.ours]),
-            outdated: !decided.as_written && !arguments.write,
+    rows.extend(targets::reach(&expected.join("targets.json"), write)?.into_iter().map(
+        |reached| Row {
+            rows: vec![reached.case.row],
+            theirs: outcome::Outcome(reached.case.reached.join(", ")),
+            id: reached.case.id,
+            ours: reached.ours,
+            outdated: !reached.as_written && !write,
         },
     ));
+    rows.extend(acl::decide(&expected.join("acl.json"), write)?.into_iter().map(|decided| Row {
+        id: format!("capabilities: {}", decided.id),
+        rows: decided.rows,
+        theirs: decided.theirs,
+        ours: decided.ours,
+        outdated: !decided.as_written && !write,
+    }));
+    let mut ids = HashSet::new();
+    if let Some(twice) = rows.iter().find(|row| !ids.insert(&row.id)) {
+        return Err(format!("two cases are called `{}`", twice.id));
+    }
     println!("tauri {}, mock runtime", tauri::VERSION);
-    Ok(report::print(&rows, &declared, arguments.all))
+    Ok(report::print(&rows, &declared))
 }
 
 /// Every call, on both sides.
@@ -103,10 +101,10 @@ fn calls() -> Vec<Row> {
     let (theirs, ours) = (theirs::Theirs::start(), ours::Ours::start());
     let rows = cases::all().into_iter().map(|case| Row {
         theirs: theirs.call(&case),
-        ours: Ok(match case.not_compiled {
+        ours: match case.not_compiled {
             Some(why) => vec![outcome::Outcome::not_compiled(why)],
             None => ours.call(&case),
-        }),
+        },
         rows: case.rows.to_vec(),
         id: case.id,
         outdated: false,

@@ -74,12 +74,7 @@ pub fn call(client: &Client, command: &str, body: &Body) -> Outcome {
         Body::Raw(bytes) => client.invoke_raw::<Seen>(command, bytes).timeout(PATIENCE).wait(),
     };
     match answered {
-        Ok(Seen::Raw(bytes)) => Outcome::raw(&bytes),
-        // JSON is shown as it came: not every number survives being read and written again.
-        Ok(Seen::Value { body, .. }) if client.server().codec() == AnyCodec::JSON => {
-            Outcome::json(&String::from_utf8_lossy(&body))
-        }
-        Ok(Seen::Value { transcoded, .. }) => Outcome::json(&transcoded),
+        Ok(seen) => seen.outcome(client.server().codec()),
         Err(error) => of_error(&error),
     }
 }
@@ -100,10 +95,31 @@ fn of_error(error: &InvokeError) -> Outcome {
     }
 }
 
-/// An answer, whatever it is.
-enum Seen {
-    Value { transcoded: String, body: Vec<u8> },
+/// An answer or a message, whatever it is.
+pub enum Seen {
+    /// A value.
+    Value {
+        /// As JSON.
+        transcoded: String,
+        /// As it came.
+        body: Vec<u8>,
+    },
+    /// Bytes.
     Raw(Vec<u8>),
+}
+
+impl Seen {
+    /// The same in words.
+    pub fn outcome(&self, codec: AnyCodec) -> Outcome {
+        match self {
+            Self::Raw(bytes) => Outcome::raw(bytes),
+            // JSON is shown as it came: not every number survives being read and written again.
+            Self::Value { body, .. } if codec == AnyCodec::JSON => {
+                Outcome::json(&String::from_utf8_lossy(body))
+            }
+            Self::Value { transcoded, .. } => Outcome::json(transcoded),
+        }
+    }
 }
 
 impl FromAnswer for Seen {

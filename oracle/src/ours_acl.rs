@@ -26,13 +26,18 @@ pub(crate) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// What they mean. Tauri's rule for an application's own commands is a switch here.
-    pub(crate) fn rules(&self) -> Result<Rules, String> {
+    /// What they declare. Tauri's rule for an application's own commands is a switch here.
+    pub(crate) fn capabilities(&self) -> Result<Capabilities, String> {
         let declared = match &self.folder {
             Some(folder) => from_folder(folder),
             None => self.inline().map_err(|e| e.to_string()),
-        }?;
-        let resolved = resolve(&declared.tauri_default(), &[], Platform::Linux);
+        };
+        declared.map(Capabilities::tauri_default)
+    }
+
+    /// What they mean.
+    pub(crate) fn rules(&self) -> Result<Rules, String> {
+        let resolved = resolve(&self.capabilities()?, &[], Platform::Linux);
         resolved.map(|(rules, _)| rules).map_err(|e| e.to_string())
     }
 

@@ -8,6 +8,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome(pub String);
 
+/// How an outcome begins that is none.
+const BROKEN: &str = "BROKEN: ";
+
 /// Longer outcomes are cut: every byte counts in the comparison, none is missed in a table.
 const MAX_SHOWN: usize = 400;
 
@@ -44,7 +47,12 @@ impl Outcome {
 
     /// Not an outcome of the libraries: something is wrong with the oracle.
     pub fn broken(why: impl fmt::Display) -> Self {
-        Self(format!("BROKEN: {why}"))
+        Self(format!("{BROKEN}{why}"))
+    }
+
+    /// Whether it is such a one.
+    pub fn is_broken(&self) -> bool {
+        self.0.starts_with(BROKEN)
     }
 }
 

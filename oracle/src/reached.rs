@@ -1,12 +1,14 @@
-//! tramline's side of `targets.rs`: a client for each label, listening as Tauri's windows do.
+//! tramline's side of `targets.rs`: a server and a client for each label. At both ends lie the same
+//! listeners, with the targets that Tauri's have, for who emits reaches the other end.
 
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tramline::{Capabilities, Client, EventTarget, ListenOptions, Running, Server};
 
-use crate::events::Log;
+use crate::events::{LABELS, Log};
 use crate::ours::CODECS;
 use crate::outcome::Outcome;
 
@@ -15,7 +17,7 @@ const EVENT: &str = "matrix";
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server whose clients listen, in one codec.
+/// A server and its clients, in one codec.
 pub struct Ours {
     server: Running,
     clients: Vec<Client>,
@@ -27,11 +29,20 @@ impl Ours {
     /// `listeners` are names, each with a target in JSON.
     pub fn start(at: usize, listeners: &[(String, Value)]) -> Self {
         let endpoint = format!("mem:oracle-targets-{at}");
-        let server = Server::new().allow(Capabilities::all()).start(&endpoint);
-        let server = server.expect("a server within this process");
         let (heard, (end, ended)) = (Log::default(), channel());
+        let mut server = Server::new().allow(Capabilities::all());
+        for (name, target) in listeners {
+            let (name, heard) = (name.clone(), heard.clone());
+            let options = ListenOptions::new().target(read(target));
+            server = server.listen_with(EVENT, options, move |_| heard.add(name.clone()));
+        }
+        let at_server = Mutex::new(end.clone());
+        let server = server.listen_any("end", move |_| {
+            let _ = at_server.lock().unwrap_or_else(PoisonError::into_inner).send(());
+        });
+        let server = server.start(&endpoint).expect("a server within this process");
         let mut clients = Vec::new();
-        for label in ["main", "side"] {
+        for label in LABELS {
             let connect = Client::connect(&endpoint).codec(CODECS[at].1).label(label);
             let client = connect.wait().expect("a client of the server");
             for (name, target) in listeners {
@@ -55,19 +66,29 @@ impl Ours {
         Self { server, clients, heard, ended }
     }
 
-    /// Who hears an event of the server's, by name.
-    pub fn reached(&self, call: &str, target: Option<&Value>) -> Outcome {
-        let (all, target) = (self.server.clients(), target.map(read));
-        let emitted = match (call, &target) {
-            ("emit", _) => all.emit(EVENT, &()),
-            ("emit_to", Some(target)) => all.emit_to(target.clone(), EVENT, &()),
-            _ => all.emit_filter(EVENT, &(), |found| Some(found) == target.as_ref()),
+    /// Who hears an event that `by` emits, by name: the server is `App`, a client has its label.
+    pub fn reached(&self, call: &str, by: &str, target: Option<&Value>) -> Outcome {
+        let target = target.map(read);
+        let picks = |found: &EventTarget| Some(found) == target.as_ref();
+        let all = self.server.clients();
+        let client = LABELS.iter().position(|label| *label == by).map(|at| &self.clients[at]);
+        let emitted = match (call, &target, client) {
+            ("emit", _, None) => all.emit(EVENT, &()),
+            ("emit", _, Some(client)) => client.emit(EVENT, &()),
+            ("emit_to", Some(target), None) => all.emit_to(target.clone(), EVENT, &()),
+            ("emit_to", Some(target), Some(client)) => client.emit_to(target.clone(), EVENT, &()),
+            (_, _, None) => all.emit_filter(EVENT, &(), picks),
+            (_, _, Some(client)) => client.emit_filter(EVENT, &(), picks),
         };
         // Events of one connection keep their order: behind this one, all have arrived.
-        if let Err(e) = emitted.and_then(|()| all.emit("end", &())) {
+        let (ended, ends) = match client {
+            None => (emitted.and_then(|()| all.emit("end", &())), self.clients.len()),
+            Some(client) => (emitted.and_then(|()| client.emit("end", &())), 1),
+        };
+        if let Err(e) = ended {
             return Outcome::broken(e);
         }
-        for _ in &self.clients {
+        for _ in 0..ends {
             if let Err(e) = self.ended.recv_timeout(PATIENCE) {
                 return Outcome::broken(e);
             }

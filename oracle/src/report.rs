@@ -1,10 +1,8 @@
 //! The table, and the verdict of each case.
 
-use std::collections::BTreeMap;
-
 use comfy_table::{ContentArrangement, Table};
 
-use crate::declared::Difference;
+use crate::declared::{self, Difference};
 use crate::ours::CODECS;
 use crate::outcome::Outcome;
 
@@ -16,8 +14,8 @@ pub struct Row {
     pub rows: Vec<u8>,
     /// Tauri's outcome.
     pub theirs: Outcome,
-    /// Ours in each codec, or what we have not yet.
-    pub ours: Result<Vec<Outcome>, &'static str>,
+    /// Ours in each codec.
+    pub ours: Vec<Outcome>,
     /// Tauri decided otherwise than a file in `expected` says.
     pub outdated: bool,
 }
@@ -29,8 +27,6 @@ pub enum Verdict {
     Same,
     /// A difference that `declared.toml` has.
     Declared { row: String, reason: String },
-    /// Cannot be asked yet.
-    NotYet(&'static str),
     /// A difference that nobody means.
     Undeclared,
     /// Tauri does not do what a file in `expected` says.
@@ -42,14 +38,14 @@ impl Verdict {
         if row.outdated {
             return Self::Outdated;
         }
-        let ours = match &row.ours {
-            Ok(ours) => ours,
-            Err(what) => return Self::NotYet(what),
-        };
-        if ours.iter().all(|ours| *ours == row.theirs) {
+        // An oracle that is broken on both sides alike has compared nothing.
+        if !row.ours.is_empty()
+            && !row.theirs.is_broken()
+            && row.ours.iter().all(|ours| *ours == row.theirs)
+        {
             return Self::Same;
         }
-        let meant = declared.iter().find(|d| d.case == row.id && d.is(&row.theirs, ours));
+        let meant = declared.iter().find(|d| d.case == row.id && d.is(&row.theirs, &row.ours));
         meant.map_or(Self::Undeclared, |d| Self::Declared {
             row: d.row.clone(),
             reason: d.reason.clone(),
@@ -60,9 +56,8 @@ impl Verdict {
         match self {
             Self::Same => "same".to_owned(),
             Self::Declared { row, reason } => format!("declared, row {row}: {reason}"),
-            Self::NotYet(what) => format!("not yet: {what}"),
             Self::Undeclared => "UNDECLARED".to_owned(),
-            Self::Outdated => "OUTDATED: --write".to_owned(),
+            Self::Outdated => "OUTDATED".to_owned(),
         }
     }
 }
@@ -73,46 +68,50 @@ const WIDTH: u16 = 180;
 const MAX_SAME: usize = 70;
 
 /// Prints the table; true if nothing is wrong.
-pub fn print(rows: &[Row], declared: &[Difference], all: bool) -> bool {
+pub fn print(rows: &[Row], declared: &[Difference]) -> bool {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(["case", "rows", "Tauri", "tramline", "verdict"]);
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    let mut wrong = 0;
+    let [mut same, mut meant, mut undeclared, mut outdated] = [0_usize; 4];
     for row in rows {
         let verdict = Verdict::of(row, declared);
-        let kind = match &verdict {
-            Verdict::Declared { .. } => "declared".to_owned(),
-            other => other.text(),
-        };
-        *counts.entry(kind).or_default() += 1;
-        wrong += usize::from(matches!(verdict, Verdict::Undeclared | Verdict::Outdated));
-        if !all && matches!(verdict, Verdict::NotYet(_)) {
-            continue;
-        }
+        *match verdict {
+            Verdict::Same => &mut same,
+            Verdict::Declared { .. } => &mut meant,
+            Verdict::Undeclared => &mut undeclared,
+            Verdict::Outdated => &mut outdated,
+        } += 1;
         let semantics: Vec<_> = row.rows.iter().map(u8::to_string).collect();
         let (theirs, ours) = match &verdict {
             Verdict::Same => (shortened(&row.theirs), "same".to_owned()),
-            Verdict::NotYet(_) => (row.theirs.to_string(), String::new()),
             _ => (row.theirs.to_string(), both(row)),
         };
         table.add_row([row.id.clone(), semantics.join(", "), theirs, ours, verdict.text()]);
     }
     println!("{table}");
-    for row in rows.iter().filter(|row| Verdict::of(row, declared) == Verdict::Undeclared) {
-        println!("UNDECLARED {}\n  Tauri: {}", row.id, row.theirs);
-        for (name, ours) in CODECS.iter().map(|(name, _)| name).zip(row.ours.iter().flatten()) {
-            println!("  tramline, {name}: {ours}");
+    for row in rows {
+        let verdict = Verdict::of(row, declared);
+        if let Verdict::Undeclared | Verdict::Outdated = verdict {
+            println!("{} {}\n  Tauri: {}", verdict.text(), row.id, row.theirs);
+            for (name, ours) in CODECS.iter().map(|(name, _)| name).zip(&row.ours) {
+                println!("  tramline, {name}: {ours}");
+            }
         }
     }
     let stale = stale(rows, declared);
     for case in &stale {
         println!("declared.toml: `{case}` is no case, or has no difference, or another one");
     }
-    let counts: Vec<_> = counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-    println!("{} cases: {}", rows.len(), counts.join(", "));
-    wrong == 0 && stale.is_empty()
+    let unsaid = declared::unsaid(declared);
+    for Difference { case, row, .. } in &unsaid {
+        println!("declared.toml: `{case}`: docs/SEMANTICS.md has no row {row} with a `+`");
+    }
+    println!(
+        "{} cases: {same} same, {meant} declared, {undeclared} UNDECLARED, {outdated} OUTDATED",
+        rows.len()
+    );
+    undeclared == 0 && outdated == 0 && stale.is_empty() && unsaid.is_empty()
 }
 
 /// Declarations that nothing comes of.
@@ -134,7 +133,7 @@ fn shortened(outcome: &Outcome) -> String {
 
 /// Our outcome, once if it is the same in all codecs.
 fn both(row: &Row) -> String {
-    let Ok(ours) = &row.ours else { return String::new() };
+    let ours = &row.ours;
     if ours.windows(2).all(|pair| pair[0] == pair[1]) {
         return ours.first().map(Outcome::to_string).unwrap_or_default();
     }
@@ -145,7 +144,7 @@ fn both(row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::declared::Ours;
+    use crate::declared::{Ours, What};
 
     fn row(theirs: &str, ours: [&str; 2]) -> Row {
         let outcome = |text: &str| Outcome(text.to_owned());
@@ -153,20 +152,34 @@ mod tests {
             id: "case".to_owned(),
             rows: vec![1],
             theirs: outcome(theirs),
-            ours: Ok(ours.map(outcome).to_vec()),
+            ours: ours.map(outcome).to_vec(),
             outdated: false,
         }
     }
 
     fn declared(tramline: Ours) -> [Difference; 1] {
         let [case, row, tauri, reason] = ["case", "1", "a", "why"].map(str::to_owned);
-        [Difference { case, row, tauri, tramline, reason }]
+        [Difference { case, row, what: What::Outcomes { tauri, tramline }, reason }]
     }
 
     #[test]
     fn one_codec_that_differs_is_a_difference() {
         assert_eq!(Verdict::of(&row("a", ["a", "a"]), &[]), Verdict::Same);
         assert_eq!(Verdict::of(&row("a", ["a", "b"]), &[]), Verdict::Undeclared);
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_no_agreement() {
+        let broken = Outcome::broken("no answer came").0;
+        let row_of = |ours: &[&str]| Row {
+            ours: ours.iter().map(|&text| Outcome(text.to_owned())).collect(),
+            ..row(&broken, ["", ""])
+        };
+        assert_eq!(Verdict::of(&row_of(&[&broken, &broken]), &[]), Verdict::Undeclared);
+        assert_eq!(
+            Verdict::of(&Row { ours: vec![], ..row("a", ["", ""]) }, &[]),
+            Verdict::Undeclared
+        );
     }
 
     #[test]

@@ -52,8 +52,8 @@ pub struct Reached {
     pub case: Case,
     /// Whether the file says the same.
     pub as_written: bool,
-    /// Whom tramline reached, in each codec; or why it cannot be asked.
-    pub ours: Result<Vec<Outcome>, &'static str>,
+    /// Whom tramline reached, in each codec.
+    pub ours: Vec<Outcome>,
 }
 
 /// Has Tauri emit every event; writes who was reached into the file `path` if `write` says so.
@@ -85,6 +85,8 @@ pub fn reach(path: &Path, write: bool) -> Result<Vec<Reached>, String> {
         add("emit_to", window.label(), Some(&target));
         let _ = theirs.app.emit_filter(EVENT, (), |candidate| *candidate == target);
         add("emit_filter", "App", Some(&target));
+        let _ = window.emit_filter(EVENT, (), |candidate| *candidate == target);
+        add("emit_filter", window.label(), Some(&target));
     }
     let _ = theirs.app.emit_filter(EVENT, (), |_| false);
     add("emit_filter", "App", None);
@@ -94,7 +96,7 @@ pub fn reach(path: &Path, write: bool) -> Result<Vec<Reached>, String> {
     if write {
         let about =
             "Who hears an event, as Tauri decides it. Written by `cargo xtask oracle --write`; \
-                     docs/oracle.md says what the fields mean."
+                     docs/ORACLE.md says what the fields mean."
                 .to_owned();
         let tauri = tauri::VERSION.to_owned();
         let table = Table { about, tauri, listeners: listeners.clone(), cases: cases.clone() };
@@ -108,11 +110,8 @@ pub fn reach(path: &Path, write: bool) -> Result<Vec<Reached>, String> {
     let ours: Vec<_> = (0..CODECS.len()).map(|at| Ours::start(at, &listeners)).collect();
     let reached = |case: Case| {
         let target = case.target.as_ref().map(as_json);
-        let ours = if case.by == "App" {
-            Ok(ours.iter().map(|side| side.reached(&case.call, target.as_ref())).collect())
-        } else {
-            Err("what a client emits goes to the server only")
-        };
+        let reached = |side: &Ours| side.reached(&case.call, &case.by, target.as_ref());
+        let ours = ours.iter().map(reached).collect();
         Reached { as_written: is_written(&case), ours, case }
     };
     Ok(cases.into_iter().map(reached).collect())

@@ -1,6 +1,7 @@
 //! What is called, with what. What must come out is not written anywhere: Tauri says it.
 
 mod arguments;
+mod channels;
 mod errors;
 mod names;
 mod refusals;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Case> {
         results::cases(),
         errors::cases(),
         runs::cases(),
+        channels::cases(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -39,6 +39,7 @@ macro_rules! both {
 }
 
 pub mod arguments;
+pub mod channels;
 pub mod errors;
 pub mod names;
 pub mod results;
@@ -59,6 +60,8 @@ pub fn for_tauri(invoke: Invoke<MockRuntime>) -> bool {
         results::in_tauri::handler()(invoke)
     } else if knows(errors::NAMES) {
         errors::in_tauri::handler()(invoke)
+    } else if knows(channels::NAMES) {
+        channels::in_tauri::handler()(invoke)
     } else if command == names::WILD {
         names::only_tauri(invoke)
     } else {
@@ -71,6 +74,7 @@ pub fn for_tramline() -> tramline::Commands {
     let mut all = arguments::in_tramline::commands();
     all.extend(results::in_tramline::commands());
     all.extend(errors::in_tramline::commands());
+    all.extend(channels::in_tramline::commands());
     all.extend(runs::in_tramline::commands());
     all.extend(names::plugin_for_tramline());
     all

@@ -5,6 +5,7 @@ use tauri::test::MockRuntime;
 
 /// Tauri's side.
 pub mod in_tauri {
+    pub use tauri::ipc::Channel;
     pub use tauri::{State, command};
 
     /// A result that is bytes and no JSON.
@@ -27,6 +28,16 @@ pub mod in_tauri {
         }
     }
 
+    /// One message.
+    pub fn send<T: serde::Serialize>(channel: &Channel<T>, value: T) -> Result<(), String> {
+        channel.send(value).map_err(|e| e.to_string())
+    }
+
+    /// One message that is bytes.
+    pub fn send_bytes(channel: &Channel<RawAnswer>, bytes: Vec<u8>) -> Result<(), String> {
+        channel.send(raw_answer(bytes)).map_err(|e| e.to_string())
+    }
+
     /// An `anyhow::Error` as an error value.
     pub fn from_anyhow(error: anyhow::Error) -> Anyhow {
         tauri::ipc::InvokeError::from_anyhow(error)
@@ -35,7 +46,7 @@ pub mod in_tauri {
 
 /// tramline's side.
 pub mod in_tramline {
-    pub use tramline::{State, command};
+    pub use tramline::{Channel, State, command};
 
     /// A result that is bytes and no structured value.
     pub type RawAnswer = tramline::Raw;
@@ -52,6 +63,16 @@ pub mod in_tramline {
     /// The bytes of a raw body.
     pub fn raw_body(body: RawBody<'_>) -> Vec<u8> {
         body.0.to_vec()
+    }
+
+    /// One message.
+    pub fn send<T: serde::Serialize>(channel: &Channel<T>, value: T) -> Result<(), String> {
+        channel.send(&value).map_err(|e| e.to_string())
+    }
+
+    /// One message that is bytes.
+    pub fn send_bytes(channel: &Channel<RawAnswer>, bytes: Vec<u8>) -> Result<(), String> {
+        channel.send(&raw_answer(bytes)).map_err(|e| e.to_string())
     }
 
     /// An `anyhow::Error` as an error value.
