@@ -55,6 +55,9 @@ pub(crate) enum Failure {
     #[error("cannot make a socket pair")]
     Pair(#[source] io::Error),
     #[cfg(target_os = "linux")]
+    #[error("cannot start another process")]
+    Helper(#[source] io::Error),
+    #[cfg(target_os = "linux")]
     #[error("the other process does not answer any more")]
     OtherGone,
     #[cfg(target_os = "linux")]

@@ -49,6 +49,10 @@ enum Task {
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
     BenchPeer(bench::PeerArgs),
+    /// Another process of a measurement with several clients.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    BenchCrowd(bench::CrowdArgs),
     /// Shows what the links of a running process are doing.
     ///
     /// One line for each direction of each link over shared memory, as its owner counts. The
@@ -115,6 +119,8 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::BenchPeer(args) => bench::serve(&args),
         Task::Guard(args) => guard::run(args),
+        #[cfg(target_os = "linux")]
+        Task::BenchCrowd(args) => bench::take_part(&args),
         Task::Inspect { pid, json } => inspect::run(pid, json, &mut io::stdout().lock()),
         Task::ServeJson(args) => serve_json::run(&args),
         Task::Transcode(args) => transcode::run(&args, io::stdin().lock(), io::stdout().lock()),

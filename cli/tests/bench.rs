@@ -157,6 +157,32 @@ fn wake_is_compared_with_a_socket_after_the_same_pauses() {
 }
 
 #[test]
+fn a_crowd_is_compared_with_a_quiet_server_and_costs_no_more_memory_than_is_configured() {
+    // A ring is full after a few hundred of these.
+    for args in ["", " --wait idle --shared 1", " --transport pipe --codec json"] {
+        let beside = [
+            "max_ns",
+            "alone_p99_ns",
+            "elsewhere_p99_ns",
+            "ratio_alone_p99",
+            "ratio_elsewhere_p99",
+            "ratio_alone_per_s",
+            "flood_per_s",
+            "flooded",
+            "passed_on",
+            "dropped",
+            "server_peak_bytes",
+            "cap_bytes",
+        ];
+        let args = format!("crowd --payload 4096{args}");
+        let line = figures(&args, &[&LATENCY[..], &beside].concat());
+        let number = |field: &str| line[field].as_u64().expect("a number");
+        assert_eq!(number("passed_on") + number("dropped"), number("flooded"), "{line}");
+        assert!(number("server_growth_bytes") <= number("cap_bytes"), "{line}");
+    }
+}
+
+#[test]
 fn codec_has_a_line_for_each_shape_in_each_codec() {
     let lines = lines("codec");
     let of = |codec: &str| lines.iter().filter(|line| line["codec"] == codec).count();
@@ -186,6 +212,8 @@ fn bad_argument_is_one_line_and_exit_code_2() {
         "floor --cpus x",
         "floor --cpus 0,1,2",
         "ring --transport pipe",
+        "crowd --transport mem",
+        "invoke --shared 1",
         "event --threads 2",
         "wake --connections 2",
         "invoke --payload 99999999",
@@ -236,11 +264,19 @@ fn tasks(pid: u32) -> impl Iterator<Item = PathBuf> {
     tasks.into_iter().flatten().flatten().map(|task| task.path())
 }
 
+fn children_of(pid: u32) -> Vec<u32> {
+    let of = |task: PathBuf| fs::read_to_string(task.join("children")).unwrap_or_default();
+    let ids = tasks(pid).map(of).collect::<String>();
+    ids.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
 fn child_of(pid: u32) -> Option<u32> {
-    tasks(pid).find_map(|task| {
-        let children = fs::read_to_string(task.join("children")).ok()?;
-        children.split_whitespace().next()?.parse().ok()
-    })
+    children_of(pid).first().copied()
+}
+
+fn pidfd(pid: u32) -> OwnedFd {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    pidfd_open(pid, PidfdFlags::empty()).expect("it is alive")
 }
 
 /// A bench that would run for long, and its other process, both at work. Neither outlives this.
@@ -270,9 +306,7 @@ impl AtWork {
             let sleeps = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
             (sleeps.trim().parse::<u32>().ok()? >= SLEEPS_AT_WORK).then_some(())
         });
-        let other = i32::try_from(other).ok().and_then(Pid::from_raw).expect("a pid");
-        let other = pidfd_open(other, PidfdFlags::empty()).expect("it is alive");
-        Self { bench, other }
+        Self { bench, other: pidfd(other) }
     }
 }
 
@@ -293,11 +327,51 @@ fn wait_until_gone(pidfd: &OwnedFd) {
 
 #[test]
 fn killed_bench_leaves_no_process() {
-    for what in ["floor", "ring", "invoke", "event", "idle", "wake"] {
+    for what in ["floor", "ring", "invoke", "event", "idle", "wake", "crowd"] {
         let mut work = AtWork::start(what);
         work.bench.kill().expect("it is ours");
         work.bench.wait().expect("it is ours");
         wait_until_gone(&work.other);
+    }
+}
+
+/// The pair's, two servers, a client that floods and one that is stopped.
+const PROCESSES_OF_A_CROWD: usize = 5;
+
+#[test]
+fn killed_crowd_leaves_no_process_not_even_the_stopped_one() {
+    let mut work = AtWork::start("crowd");
+    let children = wait_for("crowd", || {
+        let children = children_of(work.bench.id());
+        (children.len() == PROCESSES_OF_A_CROWD).then_some(children)
+    });
+    let is_stopped = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    };
+    wait_for("stopped client", || children.iter().any(is_stopped).then_some(()));
+    let children: Vec<_> = children.into_iter().map(pidfd).collect();
+    work.bench.kill().expect("it is ours");
+    work.bench.wait().expect("it is ours");
+    children.iter().for_each(wait_until_gone);
+}
+
+#[test]
+fn a_crowd_that_loses_one_of_its_processes_ends_with_one_line() {
+    // The measured server and the one that floods, in the order in which they were started.
+    for gone in [1, 4] {
+        let mut work = AtWork::start("crowd");
+        let child = wait_for("crowd", || {
+            let children = children_of(work.bench.id());
+            (children.len() == PROCESSES_OF_A_CROWD).then(|| children[gone])
+        });
+        pidfd_send_signal(pidfd(child), Signal::KILL).expect("it is ours");
+        let mut told = String::new();
+        let mut stderr = work.bench.stderr.take().expect("piped");
+        std::io::Read::read_to_string(&mut stderr, &mut told).expect("text");
+        let status = work.bench.wait().expect("it is ours");
+        assert_eq!(status.code(), Some(1), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
     }
 }
 
@@ -313,7 +387,7 @@ fn interrupted_bench_leaves_no_process() {
 #[test]
 fn bench_whose_other_process_dies_ends_with_one_line() {
     // Not `idle`: it sleeps for its whole time.
-    for what in ["floor", "ring", "invoke", "event", "wake"] {
+    for what in ["floor", "ring", "invoke", "event", "wake", "crowd"] {
         let mut work = AtWork::start(what);
         pidfd_send_signal(&work.other, Signal::KILL).expect("it is ours");
         let mut told = String::new();

@@ -9,10 +9,9 @@ use tramline::{
     command, commands,
 };
 
-use crate::PATIENCE;
 use crate::commands::{Failure, ON_PURPOSE};
 use crate::gate::Gates;
-use crate::stress;
+use crate::{PATIENCE, matrix, stress};
 
 /// How an operation ended: a fixed code, or `ok`.
 fn code<T>(result: Result<T, SendError>) -> String {
@@ -324,7 +323,7 @@ pub fn capabilities(allowed: Capabilities) -> Capabilities {
         "tell_cancelled_async",
     ];
     let allowed = names.iter().fold(allowed, |allowed, name| allowed.command(name));
-    stress::capabilities(allowed)
+    matrix::capabilities(stress::capabilities(allowed))
 }
 
 /// Adds the commands.
@@ -359,5 +358,5 @@ pub fn serve(server: Server) -> Server {
         tell_cancelled_async,
         denied_channel,
     ]);
-    stress::serve(server)
+    matrix::serve(stress::serve(server))
 }

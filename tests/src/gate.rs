@@ -48,6 +48,13 @@ impl Gates {
         self.wait_until(name, |door| door.entered >= count);
     }
 
+    /// How many have entered a gate since the beginning.
+    #[must_use]
+    pub fn entered(&self, name: &str) -> u64 {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.get(name).map_or(0, |door| door.entered)
+    }
+
     fn update(&self, name: &str, change: impl FnOnce(&mut Door)) {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         change(doors.entry(name.to_owned()).or_default());

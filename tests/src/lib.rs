@@ -4,6 +4,7 @@
 //! - [`child`]: other processes, which never outlive a test.
 //! - [`commands`], [`channels`] and [`gate`]: what the server of a test does, and how a test holds it up without
 //!   a clock.
+//! - [`matrix`]: commands that stay until nobody wants their answer.
 //! - [`bounded()`]: nothing hangs for ever.
 //! - [`prices`]: a value with parts, of which one may be wrong.
 //! - [`raw`]: a peer made by hand, that may lie.
@@ -42,6 +43,7 @@ pub mod history;
 #[cfg(target_os = "linux")]
 pub mod json_rpc;
 pub mod layers;
+pub mod matrix;
 pub mod prices;
 pub mod random;
 pub mod raw;

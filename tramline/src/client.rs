@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -107,6 +108,7 @@ impl Client {
             subscriptions: Mutex::default(),
             gate_events: false,
             guarded: None,
+            links: AtomicUsize::new(0),
         });
         #[cfg(feature = "test-kit")]
         let peer = if options.mocks_events {

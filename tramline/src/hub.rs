@@ -522,6 +522,7 @@ impl Hub {
             let peer = Peer::admitted(id, standing, identity, transport, codec, port);
             link.leaving.begin(&self.service.layers, &peer);
             links.insert(id, (Arc::clone(&link), peer.clone()));
+            self.service.links.store(links.len(), Ordering::Relaxed);
             (link, peer)
         };
         link.claim_runner();
@@ -531,7 +532,11 @@ impl Hub {
 
     /// Forgets a connection whose link is over.
     pub(crate) fn ended(&self, peer: &Peer, why: &LinkError) {
-        self.links().remove(&peer.id());
+        let mut links = self.links();
+        let gone = links.remove(&peer.id());
+        self.service.links.store(links.len(), Ordering::Relaxed);
+        drop(links);
+        drop(gone);
         if let Some(told) = &self.on_ended {
             told(peer, why);
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use tramline_compat_json::verify_codec;
@@ -534,6 +535,7 @@ impl Server {
                 subscriptions: Mutex::default(),
                 gate_events: true,
                 guarded: self.guarded,
+                links: AtomicUsize::new(0),
             });
             Hub::new(service, scheme, codecs, self.limits, self.label, self.on_refused)
                 .policy(self.policy)

@@ -39,6 +39,8 @@ const LINES: &[(&str, &[&str])] = &[
     ("event --payload 65536 --codec msgpack", EVENT),
     ("idle", &["cpu_s_per_s", "wakeups_per_s"]),
     ("idle --connections 64", &["cpu_s_per_s", "wakeups_per_s"]),
+    ("crowd --wait idle", CROWD),
+    ("crowd --wait idle --shared 1", CROWD),
     ("wake", &["p50_ns", "p99_ns", "socket_p50_ns", "ratio_socket"]),
     ("invoke --payload 64 --cpus 0", &["p50_ns", "p99_ns", "pipe_p50_ns", "ratio_pipe"]),
     (
@@ -61,6 +63,19 @@ const INVOKE: &[&str] = &[
     "ratio_p50",
     "ratio_p99_floor_p50",
     "ratio_ring",
+];
+const CROWD: &[&str] = &[
+    "p50_ns",
+    "p99_ns",
+    "alone_p99_ns",
+    "elsewhere_p99_ns",
+    "ratio_alone_p99",
+    "ratio_elsewhere_p99",
+    "ratio_alone_per_s",
+    "flood_per_s",
+    "dropped",
+    "server_growth_bytes",
+    "cap_bytes",
 ];
 const EVENT: &[&str] = &["per_s", "ring_per_s", "ratio_ring", "lost", "floor_p50_ns"];
 

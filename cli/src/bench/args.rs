@@ -38,6 +38,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=200))]
     connections: u16,
+    /// Threads that serve all connections together, for `crowd`; 0 is one for each.
+    #[arg(long, default_value_t = 0, value_name = "N",
+        value_parser = clap::value_parser!(u16).range(0..=64))]
+    shared: u16,
     /// How both sides wait.
     #[arg(long, value_enum, default_value_t = Wait::Balanced)]
     pub(crate) wait: Wait,
@@ -81,6 +85,8 @@ pub(crate) enum What {
     Idle,
     /// Calls with a pause before each, beside a Unix socket.
     Wake,
+    /// Calls while one client floods the server with events and another one reads nothing.
+    Crowd,
     /// Values to bytes and back, in this process.
     Codec,
 }
@@ -126,6 +132,12 @@ impl Args {
         if !matches!(self.what, What::Invoke | What::Idle) && self.connections > 1 {
             return refuse(format!("bench {name} knows no --connections"));
         }
+        if self.what != What::Crowd && self.shared > 0 {
+            return refuse(format!("bench {name} knows no --shared"));
+        }
+        if self.what == What::Crowd && self.transport == Transport::Mem {
+            return refuse("bench crowd is between processes, not `mem`".into());
+        }
         let bare = matches!(self.what, What::Floor | What::Ring | What::Codec);
         if bare && self.transport != Transport::Shm {
             return refuse(format!("bench {name} knows no --transport"));
@@ -151,6 +163,10 @@ impl Args {
         self.connections.into()
     }
 
+    pub(crate) fn shared(&self) -> usize {
+        self.shared.into()
+    }
+
     pub(crate) fn time(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
@@ -165,6 +181,7 @@ impl What {
             Self::Event => "event",
             Self::Idle => "idle",
             Self::Wake => "wake",
+            Self::Crowd => "crowd",
             Self::Codec => "codec",
         }
     }

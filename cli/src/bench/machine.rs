@@ -31,8 +31,8 @@ impl Pinning {
             Some(Cpus::One(cpu)) => on(*cpu, *cpu, false),
             Some(Cpus::Two(client, server)) => on(*client, *server, false),
             None => {
-                let set = sched_getaffinity(None).map_err(|e| Failure::Pin(e.into()))?;
-                let mut allowed = (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu));
+                let allowed = allowed()?;
+                let mut allowed = allowed.iter().copied();
                 let first = allowed.next().unwrap_or(0);
                 let second = allowed.next();
                 on(first, second.unwrap_or(first), second.is_none())
@@ -63,13 +63,26 @@ impl fmt::Display for Pinning {
     }
 }
 
+/// The CPUs this thread may use.
+pub(crate) fn allowed() -> Result<Vec<usize>, Failure> {
+    let set = sched_getaffinity(None).map_err(|e| Failure::Pin(e.into()))?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
 /// Keeps this thread, and all that it starts, on one CPU.
 pub(crate) fn pin(cpu: usize) -> Result<(), Failure> {
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(Failure::Pin(io::ErrorKind::InvalidInput.into()));
-    }
+    keep_on(&[cpu])
+}
+
+/// Keeps this thread, and all that it starts, on these CPUs.
+pub(crate) fn keep_on(cpus: &[usize]) -> Result<(), Failure> {
     let mut set = CpuSet::new();
-    set.set(cpu);
+    for cpu in cpus {
+        if *cpu >= CpuSet::MAX_CPU {
+            return Err(Failure::Pin(io::ErrorKind::InvalidInput.into()));
+        }
+        set.set(*cpu);
+    }
     sched_setaffinity(None, &set).map_err(|e| Failure::Pin(e.into()))
 }
 

@@ -4,6 +4,7 @@
 mod args;
 mod calls;
 mod codec;
+mod crowd;
 mod event;
 mod floor;
 mod idle;
@@ -22,6 +23,7 @@ use std::io::Write;
 
 use self::args::What;
 pub(crate) use self::args::{Args, PeerArgs};
+pub(crate) use self::crowd::{RoleArgs as CrowdArgs, take_part};
 use self::machine::Pinning;
 use self::pair::Pair;
 pub(crate) use self::peer::run as serve;
@@ -31,6 +33,7 @@ use crate::failure::Failure;
 pub(crate) fn run(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
     // Before any thread is there: threads and the other process inherit it.
     let pinning = Pinning::choose(args.cpus.as_ref())?;
+    let everywhere = machine::allowed()?;
     pinning.pin_client()?;
     let mut pair = Pair::open(args, &pinning)?;
     let lines = match args.what {
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
         What::Event => vec![event::measure(args, &mut pair)?],
         What::Idle => vec![idle::measure(args, &mut pair)?],
         What::Wake => vec![wake::measure(args, &mut pair)?],
+        What::Crowd => vec![crowd::measure(args, &everywhere, &mut pair)?],
         What::Codec => codec::measure(args, &mut pair)?,
     };
     drop(pair);

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tramline::guard::Guard;
-use tramline::{Client, JsonRpc, Limits, Server, Sidecar};
+use tramline::{AnyCodec, Client, JsonRpc, Limits, Server, Sidecar};
 use tramline_tests::acl::Settings;
+use tramline_tests::codec::Marked;
 use tramline_tests::commands::{self, ON_PURPOSE};
 use tramline_tests::fixture::limits;
-use tramline_tests::layers;
-use tramline_tests::stress;
+use tramline_tests::{layers, matrix, stress};
 
 fn main() {
     quiet_panics();
@@ -110,6 +110,14 @@ fn main() {
             println!("ready");
             let held = client.invoke::<String, _>("hold", tramline::json!({ "gate": "park" }));
             println!("{:?}", held.wait().map_err(|e| e.code().to_owned()));
+        }
+        ["stay", endpoint, codec, column, gate] => {
+            let codecs = [AnyCodec::MSGPACK, AnyCodec::JSON, AnyCodec::custom::<Marked>()];
+            let codec = codecs.into_iter().find(|known| known.name() == codec).expect("a codec");
+            let connect = Client::connect(endpoint).limits(limits()).codec(codec);
+            let client = connect.wait().expect("it serves");
+            end_with_input();
+            matrix::stay_until_gone(&client, column, gate);
         }
         ["traffic", endpoint] => traffic(endpoint),
         ["channels", endpoint] => channels(endpoint),

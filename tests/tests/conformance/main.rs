@@ -12,6 +12,7 @@ mod events;
 mod extras;
 mod flow;
 mod listeners;
+mod matrix;
 mod overflow;
 mod payloads;
 mod refusals;

@@ -11,6 +11,7 @@ mod framing;
 mod garbage;
 mod integers;
 mod limits;
+mod matrix;
 mod notifications;
 mod places;
 mod requests;

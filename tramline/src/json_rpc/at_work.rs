@@ -164,6 +164,7 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc::channel;
     use std::time::{Duration, Instant};
 
@@ -190,6 +191,7 @@ mod tests {
             subscriptions: Mutex::default(),
             gate_events: true,
             guarded: None,
+            links: AtomicUsize::new(0),
         };
         let mut limits = Limits::default();
         limits.ring_capacity = 10;

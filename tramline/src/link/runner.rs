@@ -1,7 +1,7 @@
 //! The runner: handles what is not a reply. A thread of its own for each connection, or one that many
 //! connections share (`crate::shared`): the steps are the same.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -39,6 +39,8 @@ pub(crate) struct Service {
     pub(crate) gate_events: bool,
     /// Is asked about every message, before anything else looks at it.
     pub(crate) guarded: Option<Judge>,
+    /// Open links of a server; a client counts none.
+    pub(crate) links: AtomicUsize,
 }
 
 impl Link {
@@ -144,8 +146,14 @@ impl Link {
                 // What follows may take its time: a thread that waits for its reply reads on.
                 self.turn();
                 lead.step_aside();
+                let flooded = batch.ready_in_a_row >= FLOW && batch.is_full();
                 self.handle_batch(batch, &mut work, false);
                 self.turn();
+                // Relaxed: a guess. Without this, whoever else is to be served on this CPU waits for
+                // as long as the system's scheduler lets a busy thread run: milliseconds.
+                if flooded && service.links.load(Ordering::Relaxed) > 1 {
+                    std::thread::yield_now();
+                }
             }
             Ok(()) if if_quiet == IfQuiet::Leave => {
                 lead.step_aside();
