@@ -85,11 +85,12 @@ impl Setup {
     #[must_use]
     pub fn open_with(&self, server: Limits, client: Limits) -> Fixture {
         let endpoint = self.transport.endpoint();
-        let mut guarding = None;
+        let (mut guarding, mut served_at) = (None, endpoint.clone());
         let side = match self.transport {
             Transport::ShmGuarded => {
                 let core = self.transport.endpoint();
                 let there = serve_there(self.program, &core, &server);
+                served_at.clone_from(&core);
                 let guard = Guard::new(|_| Verdict::Allow).limits(limits());
                 guarding = Some(guard.between(&endpoint, &core).start().expect("a free name"));
                 Side::There(there)
@@ -113,6 +114,7 @@ impl Setup {
             side,
             _guarding: guarding,
             endpoint,
+            served_at,
             codec: self.codec,
             keeper: OnceLock::new(),
         }
@@ -162,6 +164,7 @@ pub struct Fixture {
     /// Goes when the test does.
     _guarding: Option<Guarding>,
     endpoint: String,
+    served_at: String,
     codec: AnyCodec,
     keeper: OnceLock<Client>,
 }
@@ -178,10 +181,16 @@ impl Fixture {
         self.connect().label("second").wait().expect("it serves")
     }
 
-    /// The server's endpoint.
+    /// Where clients connect.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Where the server itself is: somewhere else if there is a guard.
+    #[must_use]
+    pub fn served_at(&self) -> &str {
+        &self.served_at
     }
 
     /// The server's process, if it is another one.

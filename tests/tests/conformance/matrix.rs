@@ -169,11 +169,13 @@ fn gives_up_with_channels(setup: &Setup, how: GiveUp) {
 }
 
 /// Ends the server: its process, or what there is of it in this one. What its clients say then.
-fn end_server(f: &mut Fixture) -> LinkError {
+fn end_server(setup: &Setup, f: &mut Fixture) -> LinkError {
     match f.process() {
         Some(process) => {
             process.kill();
-            LinkError::PeerDied
+            // A guard lives, and hangs up.
+            let guarded = setup.transport == Transport::ShmGuarded;
+            if guarded { LinkError::Closed } else { LinkError::PeerDied }
         }
         None => {
             f.running().expect("it is here").stop();
@@ -209,7 +211,7 @@ impl Successor {
 /// The old client knows that its link is over; a new one finds a server that has never seen the call.
 fn assert_not_repeated(setup: &Setup, f: &Fixture, gone: &LinkError, gate: &str) {
     assert_eq!(f.client.ended().as_ref(), Some(gone));
-    let successor = Successor::start(setup, f.endpoint());
+    let successor = Successor::start(setup, f.served_at());
     let refused = call(&f.client, SYNC, &json!({ "gate": gate }), false, None);
     let Err(InvokeError::Send(SendError::Link(error))) = refused else { panic!("{refused:?}") };
     assert_eq!(error, *gone);
@@ -228,7 +230,7 @@ fn loses_its_server(setup: &Setup, column: &str) {
             let client = &client;
             let caller = scope.spawn(move || call(client, column, &args, awaited, None));
             f.wait_entered("lost", 1);
-            let gone = end_server(&mut f);
+            let gone = end_server(setup, &mut f);
             (caller.join().expect("no panic"), gone)
         });
         let Err(InvokeError::OutcomeUnknown(error)) = ended else { panic!("{ended:?}") };
@@ -249,7 +251,7 @@ fn end_of_the_server_ends_a_channel_call_and_its_channels(setup: &Setup) {
             let caller = scope.spawn(move || call(client, CHANNELS, &args, awaited, None));
             f.wait_entered("lost", 1);
             sender.send(&1).expect("it will read");
-            let gone = end_server(&mut f);
+            let gone = end_server(setup, &mut f);
             let ended = caller.join().expect("no panic");
             let Err(InvokeError::OutcomeUnknown(error)) = ended else { panic!("{ended:?}") };
             assert_eq!(error, gone);
@@ -284,7 +286,7 @@ fn loses_its_client(setup: &Setup, column: &str) -> (Fixture, &'static str) {
         let mut client = Peer::spawn(setup.program, &["stay", f.endpoint(), codec, column, "left"]);
         f.wait_entered("left", 1);
         client.kill();
-        "peer-died"
+        if setup.transport == Transport::ShmGuarded { "link-closed" } else { "peer-died" }
     };
     f.wait_entered("left told", 1);
     assert_goes_on(&f.client, "left", 1);
