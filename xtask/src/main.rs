@@ -13,6 +13,7 @@ mod nightly;
 mod node;
 mod oracle;
 mod semantics;
+mod tauri;
 mod tsan;
 
 use std::process::ExitCode;
@@ -44,6 +45,12 @@ enum Task {
     Loom,
     /// Runs a real JSON-RPC client from npm against the program. Needs node and npm.
     Node,
+    /// Measures the page of a Tauri app, stock and accelerated. Wants a quiet machine, and a system that
+    /// can open a window.
+    TauriBench(tauri::Options),
+    /// Runs the page of a Tauri app, stock and accelerated, and compares what comes out. Needs a system
+    /// that can open a window.
+    TauriTest,
     /// Runs the ring between two threads under ThreadSanitizer. Needs a nightly compiler.
     Tsan,
 }
@@ -67,6 +74,8 @@ fn main() -> ExitCode {
         Task::Oracle(options) => oracle::oracle(&root, &options),
         Task::Loom => loom::loom(&root, metadata.target_directory.as_std_path()),
         Task::Node => node::node(&root, metadata.target_directory.as_std_path()),
+        Task::TauriBench(options) => tauri::bench(&root, &options),
+        Task::TauriTest => tauri::test(&root),
         Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }
 }

@@ -1,0 +1,5 @@
+//! What every Tauri app has.
+
+fn main() {
+    tauri_build::build();
+}

@@ -1,0 +1,111 @@
+//! One app and one page, run stock and accelerated: the tests and the figures come from it.
+//!
+//! | variable | says |
+//! |---|---|
+//! | `TRAMLINE_E2E_MODE` | `stock` or `accelerated`, the default, or `parked`: without polling |
+//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `bench`, `soak`, or `hot`, for a profiler |
+//! | `TRAMLINE_E2E_SECONDS` | how long `soak` lasts |
+//! | `TRAMLINE_E2E_QUICK` | if set, a tenth of the loads |
+//! | `TRAMLINE_E2E_OUT` | the file for the report |
+
+mod bench;
+mod commands;
+mod lives;
+mod soak;
+
+use std::io::Write as _;
+
+use tauri::{Builder, Wry};
+use tauri_plugin_tramline::{Options, accelerate_with};
+
+fn main() {
+    // Only the first logger counts, and there is no other.
+    let _ = log::set_logger(&ToStandardError);
+    log::set_max_level(log::LevelFilter::Info);
+    let builder = Builder::default().manage(commands::Counts::default()).setup(|app| {
+        commands::listen(app.handle());
+        Ok(())
+    });
+    let builder = match setting("MODE").as_deref() {
+        Some("stock") => builder,
+        mode => {
+            let mut options = Options::default();
+            options.core_polls = mode != Some("parked");
+            accelerate_with(builder, options)
+        }
+    };
+    let run = with_commands(builder).run(tauri::generate_context!());
+    if let Err(error) = run {
+        log::error!("the app did not run: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
+    builder.invoke_handler(tauri::generate_handler![
+        commands::task,
+        commands::report,
+        commands::on_ring,
+        commands::nothing,
+        commands::echo,
+        commands::echo_later,
+        commands::fail,
+        commands::fail_later,
+        commands::headers,
+        commands::raw_get,
+        commands::raw_put,
+        commands::raw_echo,
+        commands::stream,
+        commands::stream_raw,
+        commands::emit_some,
+        commands::emit_to_target,
+        commands::heard,
+        commands::count_up,
+        commands::counted_twice,
+        lives::step,
+        lives::note,
+        lives::report_notes,
+        lives::kill_web_process,
+        lives::foreign_url,
+        lives::open_second,
+        lives::close_second,
+        soak::soak_begin,
+        soak::soak_call,
+        soak::soak_fault,
+        bench::bench_quick,
+        bench::bench_start,
+        bench::bench_times,
+        bench::bench_rate,
+        bench::bench_done,
+        bench::bench_timer_start,
+        bench::bench_timer_stop,
+        bench::bench_nothing,
+        bench::bench_later,
+        bench::bench_echo,
+        bench::bench_put,
+        bench::bench_get,
+        bench::emit_load,
+        bench::stream_load,
+        bench::stream_raw_load,
+    ])
+}
+
+/// A setting of this run.
+fn setting(name: &str) -> Option<String> {
+    std::env::var(format!("TRAMLINE_E2E_{name}")).ok()
+}
+
+struct ToStandardError;
+
+impl log::Log for ToStandardError {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        // Nowhere to complain to.
+        let _ = writeln!(std::io::stderr(), "{}: {}", record.level(), record.args());
+    }
+
+    fn flush(&self) {}
+}

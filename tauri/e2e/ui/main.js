@@ -1,0 +1,14 @@
+// Asks the core what to do, does it, and reports.
+;(async function () {
+  const { invoke } = window.__TAURI__.core
+  const task = await invoke('task')
+  try {
+    if (task === 'test') await window.runCases()
+    else if (task === 'bench') await window.runBench()
+    else if (task === 'soak') await window.runSoak()
+    else if (task === 'hot') await window.runHot()
+    else if (task === 'lives') await window.runLives()
+  } catch (e) {
+    await invoke('report', { text: JSON.stringify({ failed: String(e && e.stack ? e.stack : e) }) })
+  }
+})()

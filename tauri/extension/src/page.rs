@@ -1,0 +1,269 @@
+//! One page: its functions, its link to the core, and what comes in from there.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tramline_core::Transport as _;
+use tramline_transport_shm::ShmTransport;
+use tramline_web_link::frames::{self, from_page};
+use tramline_web_link::{
+    Body, Handler, Inlet, MAX_MESSAGE_LEN, Next, Outbox, Source, Turn, VERSION,
+};
+
+use crate::incoming::{Batch, Fetched, LOST, reject};
+use crate::js::{Bytes, Context, Protected, With};
+
+/// How often to try again when there was no room, and how rarely at last.
+const RETRY_FIRST: Duration = Duration::from_millis(1);
+const RETRY_LAST: Duration = Duration::from_millis(50);
+
+/// Scratch memory that is kept from one message to the next, in bytes.
+pub(crate) const KEPT_LEN: usize = 32 << 20;
+
+/// A page with our functions in it.
+pub(crate) struct Page {
+    context: Context,
+    /// Told what has come; the page's, and set once.
+    pub(crate) deliver: OnceCell<Protected>,
+    /// Where bytes cross on their way in, and on their way out. Two, for a page may send while it is
+    /// told what has come.
+    pub(crate) incoming: OnceCell<Protected>,
+    outgoing: OnceCell<Protected>,
+    /// Random bytes that the core must send back: both ways have then been tried.
+    pub(crate) probe: [u8; 8],
+    /// Sent as soon as there is a link.
+    hello: RefCell<Option<Vec<u8>>>,
+    link: OnceCell<Link>,
+    pub(crate) over: Cell<bool>,
+    scratch: Cell<Vec<u8>>,
+    /// Calls without an answer yet: by the page's function for the result, the one for the error.
+    pub(crate) pending: RefCell<HashMap<u32, u32>>,
+    pub(crate) batch: RefCell<Batch>,
+    /// The message whose body the page is fetching, and how far it has come.
+    pub(crate) fetched: RefCell<Fetched>,
+    retry: Cell<Duration>,
+}
+
+pub(crate) struct Link {
+    outbox: Arc<Outbox>,
+    pub(crate) inlet: Inlet,
+    source: OnceCell<Source>,
+}
+
+impl Page {
+    pub(crate) fn new(context: Context) -> Self {
+        Self {
+            context,
+            deliver: OnceCell::new(),
+            incoming: OnceCell::new(),
+            outgoing: OnceCell::new(),
+            probe: RandomState::new().build_hasher().finish().to_le_bytes(),
+            hello: RefCell::default(),
+            link: OnceCell::new(),
+            over: Cell::new(false),
+            scratch: Cell::default(),
+            pending: RefCell::default(),
+            batch: RefCell::default(),
+            fetched: RefCell::default(),
+            retry: Cell::new(RETRY_FIRST),
+        }
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The page's script has taken the functions. False if it is too late.
+    pub(crate) fn open(
+        &self,
+        deliver: Protected,
+        [incoming, outgoing]: [Protected; 2],
+        key: &[u8],
+    ) -> bool {
+        if self.over.get() || self.deliver.set(deliver).is_err() {
+            return false;
+        }
+        // Set here only.
+        let _ = self.incoming.set(incoming);
+        let _ = self.outgoing.set(outgoing);
+        let mut hello = vec![from_page::HELLO];
+        hello.extend_from_slice(&VERSION.to_le_bytes());
+        hello.extend_from_slice(&self.probe);
+        hello.extend_from_slice(key);
+        *self.hello.borrow_mut() = Some(hello);
+        self.say_hello();
+        true
+    }
+
+    fn say_hello(&self) {
+        if let Some(link) = self.link.get()
+            && let Some(hello) = self.hello.borrow_mut().take()
+        {
+            // A link that is over is told of by its source.
+            let _ = link.outbox.send(&hello, Body::Borrowed(&[]));
+        }
+    }
+
+    /// Takes the link that was made for this page.
+    pub(crate) fn attach(self: &Rc<Self>, transport: ShmTransport) {
+        if self.over.get() {
+            // The page did not wait for it.
+            return;
+        }
+        let Some(doorbell) = transport.doorbell() else { return self.give_up() };
+        let halves = Box::new(transport).into_halves();
+        // The page itself does not look out: with both ends doing so on two processors, throughput
+        // fell to an eighth in one run of three.
+        let Ok(inlet) = Inlet::new(halves.receiver, doorbell) else { return self.give_up() };
+        let outbox =
+            Outbox::new(halves.sender, halves.signal, MAX_MESSAGE_LEN, Source::wake_main_loop);
+        let fd = inlet.fd();
+        let link = Link { outbox: Arc::new(outbox), inlet, source: OnceCell::new() };
+        if self.link.set(link).is_err() {
+            return;
+        }
+        let handler: Rc<dyn Handler> = Rc::new(Incoming(Rc::downgrade(self)));
+        match (self.link.get(), Source::attach(handler, fd)) {
+            (Some(link), Some(source)) => drop(link.source.set(source)),
+            _ => return self.give_up(),
+        }
+        self.say_hello();
+    }
+
+    /// No link, or none any more: the page is told once.
+    pub(crate) fn give_up(&self) {
+        self.close();
+        let Some(deliver) = self.deliver.get() else { return };
+        let lost: Vec<u32> = self.pending.borrow_mut().drain().map(|(_, error)| error).collect();
+        for error in lost {
+            reject(deliver, error, LOST);
+        }
+        deliver.call(With::Null);
+    }
+
+    /// Ends the link without a word to the page.
+    pub(crate) fn close(&self) {
+        if !self.over.replace(true)
+            && let Some(link) = self.link.get()
+        {
+            link.outbox.close();
+        }
+    }
+
+    /// Sends a call with JSON, whose text `write` appends. False if it was not taken.
+    pub(crate) fn send_text(&self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let Some(link) = self.ready() else { return false };
+        let mut text = self.scratch.take();
+        text.clear();
+        let head = [from_page::INVOKE];
+        let sent = write(&mut text) && link.outbox.send(&head, Body::Borrowed(&text)).is_ok();
+        if sent {
+            self.expect_answer(&text);
+        }
+        self.keep_scratch(text);
+        sent
+    }
+
+    /// The same, with the text in the first `len` bytes of the outgoing area.
+    pub(crate) fn send_staged(&self, len: usize) -> bool {
+        let (Some(link), Some(area)) = (self.ready(), self.outgoing.get()) else { return false };
+        let head = [from_page::INVOKE];
+        let send = |bytes: Bytes<'_>| {
+            let Some(text) = bytes.get(len) else { return false };
+            let sent = link.outbox.send(&head, Body::Borrowed(text)).is_ok();
+            if sent {
+                self.expect_answer(text);
+            }
+            sent
+        };
+        // SAFETY: it only sends; no JavaScript runs.
+        unsafe { area.with_bytes(send) }
+    }
+
+    /// Sends a part of a call with bytes: the first one if `write_head` appends something, and the
+    /// first `len` bytes of the outgoing area.
+    pub(crate) fn send_raw(
+        &self,
+        write_head: impl FnOnce(&mut Vec<u8>) -> bool,
+        len: usize,
+        last: bool,
+    ) -> bool {
+        let (Some(link), Some(area)) = (self.ready(), self.outgoing.get()) else { return false };
+        let mut head = self.scratch.take();
+        head.clear();
+        head.extend_from_slice(&[from_page::INVOKE_RAW, 0, 0, 0, 0]);
+        if write_head(&mut head) {
+            let head_len = u32::try_from(head.len() - 5).unwrap_or(u32::MAX);
+            head[1..5].copy_from_slice(&head_len.to_le_bytes());
+        } else {
+            head.clear();
+        }
+        let send = |bytes: Bytes<'_>| {
+            bytes.get(len).is_some_and(|part| link.outbox.send_part(&head, part, last).is_ok())
+        };
+        // SAFETY: it only sends; no JavaScript runs.
+        let sent = unsafe { area.with_bytes(send) };
+        if sent && let Some(head) = head.get(5..) {
+            self.expect_answer(head);
+        }
+        self.keep_scratch(head);
+        sent
+    }
+
+    fn expect_answer(&self, text: &[u8]) {
+        if let Some((callback, error)) = frames::functions_of(text) {
+            self.pending.borrow_mut().insert(callback, error);
+        }
+    }
+
+    fn keep_scratch(&self, scratch: Vec<u8>) {
+        if scratch.capacity() <= KEPT_LEN {
+            self.scratch.set(scratch);
+        }
+    }
+
+    fn ready(&self) -> Option<&Link> {
+        if self.over.get() { None } else { self.link.get() }
+    }
+}
+
+/// What the main loop calls. It does not keep the page alive.
+struct Incoming(std::rc::Weak<Page>);
+
+impl Handler for Incoming {
+    fn prepare(&self) -> Turn {
+        let Some(page) = self.0.upgrade() else { return Turn::Sleep };
+        let Some(link) = page.link.get() else { return Turn::Sleep };
+        if !link.inlet.sleep() {
+            Turn::Ready
+        } else if link.outbox.is_stuck() {
+            Turn::SleepAtMost(page.retry.get())
+        } else {
+            Turn::Sleep
+        }
+    }
+
+    fn dispatch(&self, readable: bool) -> Next {
+        let Some(page) = self.0.upgrade() else { return Next::Remove };
+        let Some(link) = page.link.get() else { return Next::Remove };
+        link.inlet.wake();
+        if link.outbox.is_stuck() {
+            let moved = link.outbox.pump();
+            let next = if moved { RETRY_FIRST } else { (page.retry.get() * 2).min(RETRY_LAST) };
+            page.retry.set(next);
+        }
+        if page.read(link) {
+            if readable {
+                link.inlet.hear();
+            }
+            Next::Stay
+        } else {
+            page.give_up();
+            Next::Remove
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the core of a Tauri app and its web process say to each other through tramline's shared
+//! memory, and how both hang it into the main loop that they live on.
+//!
+//! - [`frames`]: the messages, both ways.
+//! - [`Inlet`]: reading, and sleeping until there is something to read.
+//! - [`Outbox`]: writing from any thread, without ever waiting for room.
+//! - [`Source`]: a safe face for a GLib event source.
+//!
+//! The page is hostile: nothing here panics, whatever the other end sends.
+
+pub mod frames;
+mod inlet;
+mod outbox;
+mod source;
+
+pub use inlet::{Inlet, Polled};
+pub use outbox::{Body, Outbox, OutboxError};
+pub use source::{Handler, Next, Source, Turn};
+
+use tramline_core::Limits;
+
+/// Version of [`frames`] and of the handing-over. Core and extension are built together; another
+/// version is refused.
+pub const VERSION: u32 = 1;
+
+/// Name of the user message that hands one end of a socket to the core.
+pub const HAND_OVER: &str = "tramline-link";
+
+/// Name of the property under which the page's script finds the native functions, until it takes
+/// them away.
+pub const NATIVE_NAME: &str = "__TRAMLINE_NATIVE__";
+
+/// Ring of each direction, in bytes. A choice: a raw body of 10 MiB goes in one run, so that the end
+/// that may not wait for room, the core's main thread, does not have to come back for the rest.
+pub const RING_CAPACITY: usize = 16 << 20;
+
+/// Largest message, in bytes. What is larger goes by Tauri's own way.
+pub const MAX_MESSAGE_LEN: usize = 1 << 30;
+
+/// The limits of both ends.
+#[must_use]
+pub fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.ring_capacity = RING_CAPACITY;
+    limits.max_message_len = MAX_MESSAGE_LEN;
+    limits
+}

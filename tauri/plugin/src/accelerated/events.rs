@@ -1,0 +1,89 @@
+//! Listeners of pages: an event goes to the page through the ring, not as a script.
+//!
+//! Tauri has no hook for events on their way to a page. So a page's listen is answered here: a
+//! listener in the core stands for the page's, with the same target, and passes the payload on. What
+//! has no such twin (a label of any kind, a window that is not there) stays with Tauri.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tauri::ipc::InvokeBody;
+use tauri::{Event, EventId, EventTarget, Listener as _, Manager as _, Webview, Wry};
+use tramline_web_link::frames::Head;
+use tramline_web_link::{Body, Outbox};
+
+pub(super) const LISTEN: &str = "plugin:event|listen";
+pub(super) const UNLISTEN: &str = "plugin:event|unlisten";
+
+#[derive(Deserialize)]
+struct Listen {
+    event: String,
+    target: EventTarget,
+    handler: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Unlisten {
+    event_id: EventId,
+}
+
+/// Listens in the page's place: the listener's id and the page's function; None if Tauri must see to
+/// it, be it only to say no.
+pub(super) fn listen(
+    webview: &Webview<Wry>,
+    outbox: &Arc<Outbox>,
+    body: &InvokeBody,
+) -> Option<(EventId, u32)> {
+    let InvokeBody::Json(value) = body else { return None };
+    let Listen { event, target, handler } = Listen::deserialize(value).ok()?;
+    if !is_event_name(&event) || !is_allowed(webview, "listen") {
+        return None;
+    }
+    let outbox = Arc::clone(outbox);
+    let name = event.clone();
+    let forward = move |event: Event| {
+        let Some(head) = Head::event(handler, event.id(), name.len()) else { return };
+        let mut body = Vec::with_capacity(name.len() + event.payload().len());
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(event.payload().as_bytes());
+        // A page that is gone does not get it.
+        let _ = outbox.send(head.as_bytes(), Body::Owned(body));
+    };
+    let of = |label: &str| webview.get_webview_window(label);
+    let id = match target {
+        EventTarget::Any => webview.listen_any(event, forward),
+        EventTarget::App => webview.app_handle().listen(event, forward),
+        EventTarget::Window { label } => {
+            let window = of(&label)?;
+            let view: &Webview<Wry> = window.as_ref();
+            view.window().listen(event, forward)
+        }
+        EventTarget::Webview { label } => {
+            let window = of(&label)?;
+            let view: &Webview<Wry> = window.as_ref();
+            view.listen(event, forward)
+        }
+        EventTarget::WebviewWindow { label } => of(&label)?.listen(event, forward),
+        _ => return None,
+    };
+    Some((id, handler))
+}
+
+/// The listener that a page no longer wants, if it may say so.
+pub(super) fn unlistened(webview: &Webview<Wry>, body: &InvokeBody) -> Option<EventId> {
+    let InvokeBody::Json(value) = body else { return None };
+    let Unlisten { event_id } = Unlisten::deserialize(value).ok()?;
+    is_allowed(webview, "unlisten").then_some(event_id)
+}
+
+/// Tauri's rule, whose breach is Tauri's to report. The name also goes into JSON as it is.
+fn is_event_name(name: &str) -> bool {
+    name.len() <= usize::from(u16::MAX)
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '/' | ':' | '_'))
+}
+
+fn is_allowed(webview: &Webview<Wry>, command: &str) -> bool {
+    let scope = webview.resolve_command_scope::<serde_json::Value>("event", command);
+    matches!(scope, Ok(Some(_)))
+}

@@ -1,0 +1,97 @@
+//! Brings the web-process extension into the web process.
+//!
+//! WebKit loads every library of one folder. It is asked for the folder when a web context starts
+//! its first process, by a signal; a hook on the signal's emission reaches every context, whoever
+//! made it.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use glib::gobject_ffi;
+use glib::prelude::*;
+use glib::translate::IntoGlib as _;
+use tempfile::TempDir;
+use tramline_web_link::VERSION;
+use webkit2gtk::{WebContext, WebContextExt as _};
+
+/// Built by `build.rs`.
+const LIBRARY: &[u8] = include_bytes!(env!("TRAMLINE_EXTENSION"));
+
+struct Installed {
+    folder: TempDir,
+    origins: String,
+}
+
+static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
+
+/// Writes the library into a folder that only this user may enter, and has WebKit load it into
+/// processes that it starts from now on.
+pub(super) fn install(origins: &[String]) -> io::Result<()> {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if installed.is_some() {
+        return Ok(());
+    }
+    // Folders of this kind are made for this user alone (0700).
+    let folder = tempfile::Builder::new().prefix("tramline-").tempdir()?;
+    std::fs::write(folder.path().join("libtramline.so"), LIBRARY)?;
+    hook()?;
+    *installed = Some(Installed { folder, origins: origins.join("\n") });
+    Ok(())
+}
+
+/// Takes the folder away.
+pub(super) fn remove() {
+    // Dropping it removes it; what cannot be removed is left to the system's sweep.
+    drop(INSTALLED.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+fn hook() -> io::Result<()> {
+    let kind = WebContext::static_type().into_glib();
+    // SAFETY: a registered type. The class, and with it its signals, stays for ever.
+    unsafe { gobject_ffi::g_type_class_ref(kind) };
+    // SAFETY: the name ends with a zero byte; the class is there.
+    let signal =
+        unsafe { gobject_ffi::g_signal_lookup(c"initialize-web-extensions".as_ptr(), kind) };
+    if signal == 0 {
+        return Err(io::Error::other("WebKit has no signal initialize-web-extensions"));
+    }
+    // SAFETY: the function lives for ever and needs no data.
+    let hook = unsafe {
+        gobject_ffi::g_signal_add_emission_hook(
+            signal,
+            0,
+            Some(on_start),
+            std::ptr::null_mut(),
+            None,
+        )
+    };
+    if hook == 0 { Err(io::Error::other("WebKit's signal takes no hook")) } else { Ok(()) }
+}
+
+unsafe extern "C" fn on_start(
+    _hint: *mut gobject_ffi::GSignalInvocationHint,
+    count: u32,
+    values: *const gobject_ffi::GValue,
+    _data: glib::ffi::gpointer,
+) -> glib::ffi::gboolean {
+    if count > 0 && !values.is_null() {
+        // SAFETY: GLib passes `count` live values; the safe type is the same, with a safe face.
+        let value = unsafe { &*values.cast::<glib::Value>() };
+        if let Ok(context) = value.get::<WebContext>() {
+            configure(&context);
+        }
+    }
+    // Other contexts may come.
+    glib::ffi::GTRUE
+}
+
+fn configure(context: &WebContext) {
+    let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(Installed { folder, origins }) = &*installed else { return };
+    let path: &Path = folder.path();
+    // A path that is no text: pages then find no functions, and say so by Tauri's own way.
+    let Some(path) = path.to_str() else { return };
+    context.set_web_extensions_directory(path);
+    context.set_web_extensions_initialization_user_data(&(VERSION, origins.as_str()).to_variant());
+}

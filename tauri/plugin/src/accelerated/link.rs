@@ -1,0 +1,337 @@
+//! One link: reads calls on the main loop, and dispatches them there.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tauri::http::HeaderValue;
+use tauri::ipc::CallbackFn;
+use tauri::webview::InvokeRequest;
+use tauri::{EventId, Listener as _, Url, Webview, Wry};
+use tramline_core::{LinkError, Transport as _};
+use tramline_transport_shm::ShmTransport;
+use tramline_web_link::frames::{FromPage, Head, parse_from_page, to_page};
+use tramline_web_link::{
+    Body, Handler, Inlet, MAX_MESSAGE_LEN, Next, Outbox, Polled, Source, Turn, VERSION,
+};
+
+use super::call::{BadCall, Request, answer, refuse};
+use super::events;
+use super::links::Links;
+use crate::Options;
+
+/// How long calls are served before others of the main loop have their turn, looking out for the
+/// next one included. Measured with the prototype: timers of 16 ms are then 4 ms late at most.
+const STAY: Duration = Duration::from_millis(1);
+
+/// How often to try again when there was no room, and how rarely at last.
+const RETRY_FIRST: Duration = Duration::from_millis(1);
+const RETRY_LAST: Duration = Duration::from_millis(50);
+
+/// How long to look out for the next call, and how often in vain before that is given up. Measured
+/// with the prototype: a page that calls in turn comes back within that time.
+const POLL: Duration = Duration::from_micros(50);
+const VAIN_POLLS: u32 = 3;
+/// Calls that come so soon after each other are worth looking out for again. A choice: some wakes.
+const CALLS_KEEP_COMING: Duration = Duration::from_micros(300);
+/// Looks between two looks at the clock, which costs as much as some of them.
+const LOOKS_PER_CLOCK: u32 = 32;
+
+/// Calls still served of a page that is going. A choice.
+const LAST_CALLS: usize = 256;
+
+/// A link to a page. It lives on the main thread.
+pub(super) struct Link {
+    webview: Webview<Wry>,
+    key: String,
+    /// The page's, as this process sees it.
+    url: Url,
+    origin: HeaderValue,
+    links: Arc<Links>,
+    outbox: Arc<Outbox>,
+    inlet: Inlet,
+    source: OnceCell<Source>,
+    /// The page has shown its key.
+    welcome: Cell<bool>,
+    over: Cell<bool>,
+    listeners: RefCell<HashSet<EventId>>,
+    retry: Cell<Duration>,
+    polls: bool,
+    /// Polls in vain since a call was found by one, or since calls began to keep coming.
+    vain: Cell<u32>,
+    idle_since: Cell<Option<Instant>>,
+    on_end: Box<dyn Fn(&str)>,
+}
+
+/// A message, taken out of the ring.
+enum Job {
+    Hello { probe: [u8; 8] },
+    Call(Request),
+    Bad(BadCall),
+    Fault(&'static str),
+}
+
+impl Link {
+    /// Puts a link on the main loop. `on_end` hears why it ended, if the page did not just go.
+    pub(super) fn attach(
+        webview: Webview<Wry>,
+        key: String,
+        url: Url,
+        links: Arc<Links>,
+        transport: ShmTransport,
+        options: Options,
+        on_end: impl Fn(&str) + 'static,
+    ) -> Result<Rc<Self>, &'static str> {
+        let doorbell = transport.doorbell().ok_or("a link without a socket")?;
+        let halves = Box::new(transport).into_halves();
+        let inlet = Inlet::new(halves.receiver, doorbell)
+            .map_err(|_| "the system refused to watch the link")?;
+        let outbox =
+            Outbox::new(halves.sender, halves.signal, MAX_MESSAGE_LEN, Source::wake_main_loop);
+        let origin =
+            HeaderValue::from_str(url.as_str()).map_err(|_| "an origin that is no text")?;
+        let fd = inlet.fd();
+        let link = Rc::new(Self {
+            webview,
+            key,
+            url,
+            origin,
+            links,
+            outbox: Arc::new(outbox),
+            inlet,
+            source: OnceCell::new(),
+            welcome: Cell::new(false),
+            over: Cell::new(false),
+            listeners: RefCell::default(),
+            retry: Cell::new(RETRY_FIRST),
+            polls: options.core_polls && more_than_one_cpu(),
+            vain: Cell::new(0),
+            idle_since: Cell::new(None),
+            on_end: Box::new(on_end),
+        });
+        let handler: Rc<dyn Handler> = Rc::new(Incoming(Rc::downgrade(&link)));
+        let source = Source::attach(handler, fd).ok_or("no source on the main loop")?;
+        // Set once, here.
+        let _ = link.source.set(source);
+        Ok(link)
+    }
+
+    /// Whether calls come through it.
+    pub(super) fn is_up(&self) -> bool {
+        self.welcome.get() && !self.over.get()
+    }
+
+    /// The page is going: what it has sent is served, and the link dropped.
+    pub(super) fn retire(&self) {
+        for _ in 0..LAST_CALLS {
+            if self.over.get() || !self.serve_one() {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn end(&self) {
+        if self.over.replace(true) {
+            return;
+        }
+        self.links.remove(self.webview.label(), &self.outbox);
+        self.outbox.close();
+        for id in self.listeners.borrow_mut().drain() {
+            self.webview.unlisten(id);
+        }
+    }
+
+    fn end_because(&self, why: &str) {
+        if !self.over.get() {
+            self.end();
+            (self.on_end)(why);
+        }
+    }
+
+    /// Serves one message: false if there was none.
+    fn serve_one(&self) -> bool {
+        // Nothing of the link is borrowed while a command runs: it may run a main loop of its own.
+        match self.inlet.poll(|frame| self.read(frame)) {
+            Polled::Message(Job::Call(request)) if self.welcome.get() => self.dispatch(request),
+            Polled::Message(Job::Bad(bad)) if self.welcome.get() => {
+                refuse(&self.outbox, bad.callback, bad.error, &bad.why);
+            }
+            Polled::Message(Job::Hello { probe }) => {
+                self.welcome.set(true);
+                self.links.insert(self.webview.label(), Arc::clone(&self.outbox));
+                // A link that is over is seen at the next look.
+                let _ = self.outbox.send(Head::welcome().as_bytes(), Body::Borrowed(&probe));
+            }
+            Polled::Message(Job::Fault(why)) => self.end_because(why),
+            Polled::Message(Job::Call(_) | Job::Bad(_)) => {
+                self.end_because("a call before the invoke key");
+            }
+            Polled::Nothing => return false,
+            // The page or its process is gone, and its calls with it.
+            Polled::Over(LinkError::Closed | LinkError::PeerDied) => self.end(),
+            Polled::Over(error) => self.end_because(&error.to_string()),
+        }
+        !self.over.get()
+    }
+
+    fn read(&self, frame: tramline_core::Frame<'_>) -> Job {
+        // The bytes are a private copy; a body that was handed over apart is nothing we ask for.
+        if frame.tail().is_some() {
+            return Job::Fault("a message with a handed-over body");
+        }
+        match parse_from_page(frame.bytes()) {
+            Ok(FromPage::Hello { version, .. }) if version != VERSION => {
+                Job::Fault("an extension of another version")
+            }
+            Ok(FromPage::Hello { key, .. }) if key != self.key.as_bytes() => {
+                Job::Fault("a wrong invoke key")
+            }
+            Ok(FromPage::Hello { probe, .. }) => Job::Hello { probe },
+            Ok(FromPage::Invoke(call)) => match Request::read(&call, &self.origin) {
+                Ok(request) => Job::Call(request),
+                Err(bad) => Job::Bad(bad),
+            },
+            Err(why) => Job::Fault(why),
+        }
+    }
+
+    fn dispatch(&self, request: Request) {
+        let Request { callback, error, command, headers, body } = request;
+        if command == events::LISTEN
+            && let Some((id, handler)) = events::listen(&self.webview, &self.outbox, &body)
+        {
+            self.listeners.borrow_mut().insert(id);
+            let head = Head::listened(callback, error, id, handler);
+            // As above.
+            let _ = self.outbox.send(head.as_bytes(), Body::Borrowed(&[]));
+            return;
+        }
+        if command == events::UNLISTEN
+            && let Some(id) = events::unlistened(&self.webview, &body)
+            && self.listeners.borrow_mut().remove(&id)
+        {
+            self.webview.unlisten(id);
+            let head = Head::answer(to_page::OK, callback, error);
+            let _ = self.outbox.send(head.as_bytes(), Body::Borrowed(b"null"));
+            return;
+        }
+        let outbox = Arc::clone(&self.outbox);
+        let behind_scripts = command == events::LISTEN;
+        let request = InvokeRequest {
+            cmd: command,
+            callback: CallbackFn(callback),
+            error: CallbackFn(error),
+            url: self.url.clone(),
+            body,
+            headers,
+            invoke_key: self.key.clone(),
+        };
+        // Cloned on the main thread, as Tauri's handles must be on Linux.
+        self.webview.clone().on_message(
+            request,
+            Box::new(move |webview, _, response, callback, error| {
+                if behind_scripts {
+                    // Tauri's own listen has put a script into the main thread's queue. An event that
+                    // the page asks for when it has this answer must find it run.
+                    let late = move || answer(&outbox, response, callback, error);
+                    // The event loop is over: so is the page.
+                    let _ = webview.run_on_main_thread(late);
+                } else {
+                    answer(&outbox, response, callback, error);
+                }
+            }),
+        );
+    }
+
+    /// Serves what has come: false once the link is over.
+    fn serve(&self) -> bool {
+        let start = Instant::now();
+        if self.idle_since.take().is_some_and(|since| start - since < CALLS_KEEP_COMING) {
+            self.vain.set(0);
+        }
+        while !self.over.get() {
+            let served = self.serve_one();
+            if !served && !self.look_out() {
+                break;
+            }
+            if start.elapsed() >= STAY {
+                break;
+            }
+        }
+        self.idle_since.set(Some(Instant::now()));
+        !self.over.get()
+    }
+
+    /// Looks out for the next call as long as that pays: true if it may be there.
+    fn look_out(&self) -> bool {
+        if self.inlet.has_news() {
+            return true;
+        }
+        if !self.polls || self.vain.get() >= VAIN_POLLS {
+            return false;
+        }
+        let start = Instant::now();
+        while start.elapsed() < POLL {
+            for _ in 0..LOOKS_PER_CLOCK {
+                std::hint::spin_loop();
+                if self.inlet.has_news() {
+                    self.vain.set(0);
+                    return true;
+                }
+            }
+            // The page may be waiting for this very CPU.
+            std::thread::yield_now();
+        }
+        self.vain.set(self.vain.get() + 1);
+        false
+    }
+}
+
+/// Looking out keeps a CPU from whoever is looked out for, if there is only one.
+fn more_than_one_cpu() -> bool {
+    std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the main loop calls. It does not keep the link alive.
+struct Incoming(Weak<Link>);
+
+impl Handler for Incoming {
+    fn prepare(&self) -> Turn {
+        let Some(link) = self.0.upgrade() else { return Turn::Sleep };
+        if link.over.get() {
+            Turn::Sleep
+        } else if !link.inlet.sleep() {
+            Turn::Ready
+        } else if link.outbox.is_stuck() {
+            Turn::SleepAtMost(link.retry.get())
+        } else {
+            Turn::Sleep
+        }
+    }
+
+    fn dispatch(&self, readable: bool) -> Next {
+        let Some(link) = self.0.upgrade() else { return Next::Remove };
+        link.inlet.wake();
+        if link.outbox.is_stuck() {
+            let moved = link.outbox.pump();
+            let next = if moved { RETRY_FIRST } else { (link.retry.get() * 2).min(RETRY_LAST) };
+            link.retry.set(next);
+        }
+        if !link.serve() {
+            return Next::Remove;
+        }
+        if readable {
+            link.inlet.hear();
+        }
+        Next::Stay
+    }
+}
