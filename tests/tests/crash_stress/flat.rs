@@ -63,7 +63,7 @@ impl Flat {
         let start = Instant::now();
         loop {
             let now = Self::settled();
-            let same = now.descriptors == self.descriptors && now.shared == self.shared;
+            let same = now.descriptors <= self.descriptors && now.shared == self.shared;
             if same || start.elapsed() > PATIENCE {
                 return now;
             }
@@ -88,7 +88,9 @@ impl Flat {
 
     /// `most_kib` is the most memory this process had in the first half of its rounds.
     pub(crate) fn assert_flat(&self, after: &Self, most_kib: u64) {
-        assert_eq!(after.descriptors, self.descriptors, "descriptors");
+        // Fewer, if a thread of an early round was late with its last one.
+        let (before, after_all) = (self.descriptors, after.descriptors);
+        assert!(after_all <= before, "descriptors: {before} before, {after_all} after");
         assert_eq!(after.shared, self.shared, "/dev/shm");
         assert_eq!(after.segments, 0, "segments still mapped");
         assert_eq!(after.children, 0, "leftover processes");
