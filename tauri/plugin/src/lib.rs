@@ -22,8 +22,12 @@
 
 #[cfg(target_os = "linux")]
 mod accelerated;
+mod forward;
+mod turn;
 
 use tauri::{Builder, Wry};
+
+pub use crate::forward::{CHANNEL_ERROR, Forward, forward};
 
 /// What may be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use tramline_web_link::{
 use super::call::{BadCall, Request, answer, refuse};
 use super::events;
 use super::links::Links;
-use crate::Options;
+use crate::{Options, turn};
 
 /// How long calls are served before others of the main loop have their turn, looking out for the
 /// next one included. Measured with the prototype: timers of 16 ms are then 4 ms late at most.
@@ -281,6 +281,10 @@ impl Link {
                     self.vain.set(0);
                     return true;
                 }
+            }
+            // An answer from another process waits for the loop's next turn.
+            if turn::is_wanted() {
+                return false;
             }
             // The page may be waiting for this very CPU.
             std::thread::yield_now();
