@@ -35,7 +35,7 @@ pub const NATIVE_NAME: &str = "__TRAMLINE_NATIVE__";
 pub const RING_CAPACITY: usize = 16 << 20;
 
 /// Largest message, in bytes. What is larger goes by Tauri's own way.
-pub const MAX_MESSAGE_LEN: usize = 1 << 30;
+pub const MAX_MESSAGE_LEN: usize = 256 << 20;
 
 /// The limits of both ends.
 #[must_use]

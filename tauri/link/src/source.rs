@@ -145,14 +145,21 @@ unsafe extern "C" fn prepare(source: *mut GSource, timeout: *mut i32) -> gboolea
     // SAFETY: GLib calls it with our source, on the loop's thread.
     let Some(state) = (unsafe { state(source) }) else { return ffi::GFALSE };
     let turn = guarded(|| state.handler.prepare()).unwrap_or(Turn::Sleep);
-    state.look_at.set(None);
+    if !matches!(turn, Turn::SleepAtMost(_)) {
+        state.look_at.set(None);
+    }
     let (ready, wait_ms) = match turn {
         Turn::Ready if state.misses_a_turn() => (false, 0),
         Turn::Ready => (true, 0),
         Turn::Sleep => (false, -1),
         Turn::SleepAtMost(time) => {
-            state.look_at.set(Some(Instant::now() + time));
-            (false, i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(1))
+            // Asked at every turn of the loop: a time that is set stays, or others that wake the loop
+            // would put it off for ever.
+            let now = Instant::now();
+            let at = state.look_at.get().unwrap_or(now + time);
+            state.look_at.set(Some(at));
+            let left = at.saturating_duration_since(now).as_millis();
+            (false, i32::try_from(left).unwrap_or(i32::MAX).saturating_add(1))
         }
     };
     if turn != Turn::Ready {
@@ -202,6 +209,7 @@ unsafe extern "C" fn dispatch(source: *mut GSource, _: GSourceFunc, _: gpointer)
     let Some(state) = (unsafe { state(source) }) else { return ffi::GFALSE };
     // SAFETY: as above.
     let readable = unsafe { is_readable(source, state) };
+    state.look_at.set(None);
     // Its own: what runs here may take the source off the loop, and the state with it.
     let handler = Rc::clone(&state.handler);
     match guarded(|| handler.dispatch(readable)) {

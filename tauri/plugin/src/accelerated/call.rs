@@ -45,12 +45,18 @@ impl Request {
     }
 }
 
+/// A choice: far more than any page sends, far less than a map of them may hold.
+const MAX_HEADERS: usize = 256;
+
 fn read_headers(text: &str) -> Result<HeaderMap, String> {
     if text.is_empty() {
         return Ok(HeaderMap::with_capacity(2));
     }
     let pairs: Vec<(String, String)> =
         serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if pairs.len() > MAX_HEADERS {
+        return Err(format!("{} headers, the limit is {MAX_HEADERS}", pairs.len()));
+    }
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;

@@ -1,14 +1,14 @@
 //! Listeners of pages: an event goes to the page through the ring, not as a script.
 //!
 //! Tauri has no hook for events on their way to a page. So a page's listen is answered here: a
-//! listener in the core stands for the page's, with the same target, and passes the payload on. What
-//! has no such twin (a label of any kind, a window that is not there) stays with Tauri.
+//! listener in the core stands for the page's and passes the payload on. Listeners with a target of
+//! their own stay with Tauri.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use tauri::ipc::InvokeBody;
-use tauri::{Event, EventId, EventTarget, Listener as _, Manager as _, Webview, Wry};
+use tauri::{Event, EventId, EventTarget, Listener as _, Webview, Wry};
 use tramline_web_link::frames::Head;
 use tramline_web_link::{Body, Outbox};
 
@@ -50,21 +50,10 @@ pub(super) fn listen(
         // A page that is gone does not get it.
         let _ = outbox.send(head.as_bytes(), Body::Owned(body));
     };
-    let of = |label: &str| webview.get_webview_window(label);
+    // Not those with a target of their own: Tauri's `emit_filter` forgets its filter for listeners in the
+    // core when two threads emit at once, and what is meant for one window would reach another.
     let id = match target {
         EventTarget::Any => webview.listen_any(event, forward),
-        EventTarget::App => webview.app_handle().listen(event, forward),
-        EventTarget::Window { label } => {
-            let window = of(&label)?;
-            let view: &Webview<Wry> = window.as_ref();
-            view.window().listen(event, forward)
-        }
-        EventTarget::Webview { label } => {
-            let window = of(&label)?;
-            let view: &Webview<Wry> = window.as_ref();
-            view.listen(event, forward)
-        }
-        EventTarget::WebviewWindow { label } => of(&label)?.listen(event, forward),
         _ => return None,
     };
     Some((id, handler))

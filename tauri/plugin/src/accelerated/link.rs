@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,8 +40,13 @@ const CALLS_KEEP_COMING: Duration = Duration::from_micros(300);
 /// Looks between two looks at the clock, which costs as much as some of them.
 const LOOKS_PER_CLOCK: u32 = 32;
 
-/// Calls still served of a page that is going. A choice.
+/// Calls still served of a page that is going, and for how long others wait for them. A choice.
 const LAST_CALLS: usize = 256;
+const LAST_STAY: Duration = Duration::from_millis(5);
+
+/// Listeners of one page in the core; further ones are Tauri's. Tauri looks through the names of all
+/// events for each that goes. A choice: far more than a page has at once.
+const MAX_LISTENERS: usize = 1000;
 
 /// A link to a page. It lives on the main thread.
 pub(super) struct Link {
@@ -125,8 +131,9 @@ impl Link {
 
     /// The page is going: what it has sent is served, and the link dropped.
     pub(super) fn retire(&self) {
+        let start = Instant::now();
         for _ in 0..LAST_CALLS {
-            if self.over.get() || !self.serve_one() {
+            if self.over.get() || start.elapsed() >= LAST_STAY || !self.serve_one() {
                 break;
             }
         }
@@ -201,6 +208,7 @@ impl Link {
     fn dispatch(&self, request: Request) {
         let Request { callback, error, command, headers, body } = request;
         if command == events::LISTEN
+            && self.listeners.borrow().len() < MAX_LISTENERS
             && let Some((id, handler)) = events::listen(&self.webview, &self.outbox, &body)
         {
             self.listeners.borrow_mut().insert(id);
@@ -330,8 +338,14 @@ impl Handler for Incoming {
             let next = if moved { RETRY_FIRST } else { (link.retry.get() * 2).min(RETRY_LAST) };
             link.retry.set(next);
         }
-        if !link.serve() {
-            return Next::Remove;
+        match catch_unwind(AssertUnwindSafe(|| link.serve())) {
+            Ok(true) => {}
+            Ok(false) => return Next::Remove,
+            // Whoever waits for an answer must not wait for ever.
+            Err(_) => {
+                link.end_because("a command panicked");
+                return Next::Remove;
+            }
         }
         if readable {
             link.inlet.hear();

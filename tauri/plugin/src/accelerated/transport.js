@@ -10,7 +10,7 @@
   const PART_LEN = 1 << 18
   // Up to here text crosses as a string.
   const TEXT_LEN = 512
-  const MAX_LEN = (1 << 30) - (1 << 20)
+  const MAX_LEN = (1 << 28) - (1 << 20)
   // How long the handshake may take before calls go Tauri's own way.
   const PATIENCE_MS = 2500
 
@@ -204,6 +204,38 @@
     }
   }
 
+  // Values of each kind of item, its kind included.
+  const ITEM_LEN = { 2: 3, 3: 4, 4: 3, 5: 4, 6: 5, 7: 5, 8: 4 }
+
+  function handOut(it, i) {
+    switch (it[i]) {
+      case 2: // OK
+      case 4: // ERR
+        run(it[i + 1], it[i + 2])
+        break
+      case 7: // EVENT
+        if (listeners.has(it[i + 2])) {
+          run(it[i + 1], { event: it[i + 3], payload: it[i + 4], id: it[i + 2] })
+        }
+        break
+      case 5: // CHANNEL
+        run(it[i + 1], { message: it[i + 3], index: it[i + 2] })
+        break
+      case 6: // CHANNEL_RAW
+        run(it[i + 1], { message: takeBytes(it[i + 3], it[i + 4]), index: it[i + 2] })
+        break
+      case 3: // OK_RAW
+        run(it[i + 1], takeBytes(it[i + 2], it[i + 3]))
+        break
+      case 8: // LISTENED
+        listeners.set(it[i + 2], it[i + 3])
+        run(it[i + 1], it[i + 2])
+        break
+      default: // WELCOME
+        up()
+    }
+  }
+
   // Called with text, with a place in the incoming area, or with null at the end. The text is an
   // array of kinds and their values; see `append_item` of the link.
   function deliver(what, len) {
@@ -219,38 +251,13 @@
       return false
     }
     for (let i = 0; i < it.length; ) {
-      switch (it[i]) {
-        case 2: // OK
-        case 4: // ERR
-          run(it[i + 1], it[i + 2])
-          i += 3
-          break
-        case 7: // EVENT
-          if (listeners.has(it[i + 2])) {
-            run(it[i + 1], { event: it[i + 3], payload: it[i + 4], id: it[i + 2] })
-          }
-          i += 5
-          break
-        case 5: // CHANNEL
-          run(it[i + 1], { message: it[i + 3], index: it[i + 2] })
-          i += 4
-          break
-        case 6: // CHANNEL_RAW
-          run(it[i + 1], { message: takeBytes(it[i + 3], it[i + 4]), index: it[i + 2] })
-          i += 5
-          break
-        case 3: // OK_RAW
-          run(it[i + 1], takeBytes(it[i + 2], it[i + 3]))
-          i += 4
-          break
-        case 8: // LISTENED
-          listeners.set(it[i + 2], it[i + 3])
-          run(it[i + 1], it[i + 2])
-          i += 4
-          break
-        default: // WELCOME
-          up()
-          i += 1
+      const at = i
+      i += ITEM_LEN[it[i]] || 1
+      try {
+        handOut(it, at)
+      } catch (e) {
+        // The others must not suffer, nor be handed out again.
+        Promise.reject(e)
       }
     }
     return true
