@@ -16,7 +16,7 @@ use tramline_core::{AnyCodec, EncodeError, FrameWriter, LinkError, Pages, SendEr
 use super::lead::Outgoing;
 use super::room::Room;
 use super::running::Running;
-use super::{Held, LAST_WORD_TIMEOUT, Link, SHORT_LEN, SendHalf, SenderGuard};
+use super::{Held, LAST_WORD_TIMEOUT, Link, SHORT_LEN, SendHalf, SenderGuard, put_whole};
 use crate::shadow::LinkShadow;
 
 /// A message's own memory is kept for the next one up to this size. A choice: a message of 1 MiB as
@@ -137,11 +137,7 @@ impl Link {
             self.check()?;
             match half.claim(len) {
                 Ok(slot) => {
-                    let Some(slot) = slot.get_mut(..len) else {
-                        // A frame of this ring is shorter still.
-                        return self.send_spilled(&mut **half, message, &mut room, lead);
-                    };
-                    slot.copy_from_slice(message);
+                    put_whole(slot, message);
                     half.commit(len);
                     // The peer may have seen it whatever `flush` says; whoever reads finds the end.
                     let _ = half.flush();
