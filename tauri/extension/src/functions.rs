@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | `open(deliver, incoming, outgoing, key)` | begins; `deliver` is called with what comes in, as text or as a place in `incoming`, and with null at the end | whether there may be a link |
 //! | `send(text)` | sends a call with JSON | whether it was taken |
-//! | `sendStaged(length)` | the same, with the text in `outgoing` | whether it was taken |
 //! | `raw(head or null, length, last)` | sends a part of a call with bytes from `outgoing` | whether it was taken |
 //! | `fetch()` | puts the next part of a large body into `incoming` | its length |
 //! | `close()` | ends the link | |
@@ -33,7 +32,6 @@ fn make_class() -> JSClassRef {
     let functions = [
         function(c"open", open),
         function(c"send", send),
-        function(c"sendStaged", send_staged),
         function(c"raw", raw),
         function(c"fetch", fetch),
         function(c"close", close),
@@ -119,9 +117,6 @@ functions! {
     }
     send |page, arguments| {
         Value::Truth(page.send_text(|target| arguments.append_text(0, target)))
-    }
-    send_staged |page, arguments| {
-        Value::Truth(arguments.count(0).is_some_and(|len| page.send_staged(len)))
     }
     raw |page, arguments| {
         let Some(len) = arguments.count(1) else { return Value::Truth(false) };

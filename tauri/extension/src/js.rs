@@ -1,10 +1,11 @@
 //! JavaScript values of one page, held and used safely on the web process's main thread.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null, null_mut};
 
 use crate::sys::*;
+use crate::text::append_utf8;
 
 /// A page's context, kept alive.
 pub(crate) struct Context {
@@ -270,17 +271,15 @@ impl<'a> Arguments<'a> {
         }
         let string = JsString(string);
         // SAFETY: a live string.
-        let room = unsafe { JSStringGetMaximumUTF8CStringSize(string.0) };
-        target.reserve(room);
-        let spare = target.spare_capacity_mut().as_mut_ptr().cast::<c_char>();
-        // SAFETY: there are `room` bytes behind `spare`; it writes no more, a zero byte included.
-        let written = unsafe { JSStringGetUTF8CString(string.0, spare, room) };
-        if written == 0 || written > room {
-            return false;
+        let len = unsafe { JSStringGetLength(string.0) };
+        // SAFETY: as above.
+        let units = unsafe { JSStringGetCharactersPtr(string.0) };
+        if !units.is_null() {
+            // SAFETY: as many units as the string has, which belong to it and are not written as
+            // long as it lives.
+            append_utf8(target, unsafe { std::slice::from_raw_parts(units, len) });
         }
-        // SAFETY: as many bytes were written, the zero byte included, which is left out.
-        unsafe { target.set_len(target.len() + written - 1) };
-        true
+        !units.is_null() || len == 0
     }
 }
 

@@ -12,6 +12,7 @@ mod incoming;
 mod js;
 mod page;
 mod sys;
+mod text;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;

@@ -168,22 +168,6 @@ impl Page {
         sent
     }
 
-    /// The same, with the text in the first `len` bytes of the outgoing area.
-    pub(crate) fn send_staged(&self, len: usize) -> bool {
-        let (Some(link), Some(area)) = (self.ready(), self.outgoing.get()) else { return false };
-        let head = [from_page::INVOKE];
-        let send = |bytes: Bytes<'_>| {
-            let Some(text) = bytes.get(len) else { return false };
-            let sent = link.outbox.send(&head, Body::Borrowed(text)).is_ok();
-            if sent {
-                self.expect_answer(text);
-            }
-            sent
-        };
-        // SAFETY: it only sends; no JavaScript runs.
-        unsafe { area.with_bytes(send) }
-    }
-
     /// Sends a part of a call with bytes: the first one if `write_head` appends something, and the
     /// first `len` bytes of the outgoing area.
     pub(crate) fn send_raw(

@@ -96,12 +96,8 @@ unsafe extern "C" {
     ) -> usize;
     pub(crate) fn JSStringCreateWithUTF8CString(string: *const c_char) -> JSStringRef;
     pub(crate) fn JSStringRelease(string: JSStringRef);
-    pub(crate) fn JSStringGetMaximumUTF8CStringSize(string: JSStringRef) -> usize;
-    pub(crate) fn JSStringGetUTF8CString(
-        string: JSStringRef,
-        buffer: *mut c_char,
-        size: usize,
-    ) -> usize;
+    pub(crate) fn JSStringGetLength(string: JSStringRef) -> usize;
+    pub(crate) fn JSStringGetCharactersPtr(string: JSStringRef) -> *const u16;
     pub(crate) fn JSValueIsObject(ctx: JSContextRef, value: JSValueRef) -> bool;
     pub(crate) fn JSValueIsString(ctx: JSContextRef, value: JSValueRef) -> bool;
     pub(crate) fn JSValueIsNumber(ctx: JSContextRef, value: JSValueRef) -> bool;

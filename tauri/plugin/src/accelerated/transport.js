@@ -8,8 +8,6 @@
   // and parts that stay in a processor's cache.
   const AREA_LEN = 1 << 21
   const PART_LEN = 1 << 18
-  // Up to here text crosses as a string.
-  const TEXT_LEN = 512
   const MAX_LEN = (1 << 28) - (1 << 20)
   // How long the handshake may take before calls go Tauri's own way.
   const PATIENCE_MS = 2500
@@ -161,10 +159,6 @@
   }
 
   function sendText(text) {
-    if (text.length > TEXT_LEN && text.length <= AREA_LEN) {
-      const { read, written } = encoder.encodeInto(text, outgoing)
-      if (read === text.length) return native.sendStaged(written)
-    }
     return text.length <= MAX_LEN && native.send(text)
   }
 
