@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `open(deliver, incoming, outgoing, key)` | begins; `deliver` is called with what comes in, as text or as a place in `incoming`, and with null at the end | whether there may be a link |
 //! | `send(text)` | sends a call with JSON | whether it was taken |
-//! | `raw(head or null, length, last)` | sends a part of a call with bytes from `outgoing` | whether it was taken |
+//! | `raw(length, text or null)` | sends a part of a call with bytes from `outgoing`, the last one with the call's text | whether it was taken |
 //! | `fetch()` | puts the next part of a large body into `incoming` | its length |
 //! | `close()` | ends the link | |
 
@@ -119,10 +119,8 @@ functions! {
         Value::Truth(page.send_text(|target| arguments.append_text(0, target)))
     }
     raw |page, arguments| {
-        let Some(len) = arguments.count(1) else { return Value::Truth(false) };
-        let last = arguments.truth(2);
-        let sent = page.send_raw(|target| arguments.append_text(0, target), len, last);
-        Value::Truth(sent)
+        let Some(len) = arguments.count(0) else { return Value::Truth(false) };
+        Value::Truth(page.send_raw(|target| arguments.append_text(1, target), len))
     }
     fetch |page, _arguments| {
         Value::Count(page.fetch())

@@ -251,12 +251,6 @@ impl<'a> Arguments<'a> {
         (0.0..=f64::from(u32::MAX)).contains(&number).then_some(number as usize)
     }
 
-    /// A boolean.
-    pub(crate) fn truth(&self, index: usize) -> bool {
-        // SAFETY: a live value of this context.
-        self.get(index).is_some_and(|value| unsafe { JSValueToBoolean(self.ctx, value) })
-    }
-
     /// Appends a string to `target` as UTF-8: false, and nothing, if it is none.
     pub(crate) fn append_text(&self, index: usize, target: &mut Vec<u8>) -> bool {
         let Some(value) = self.get(index) else { return false };

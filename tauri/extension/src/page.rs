@@ -90,10 +90,10 @@ impl Page {
         // Set here only.
         let _ = self.incoming.set(incoming);
         let _ = self.outgoing.set(outgoing);
-        let mut hello = vec![from_page::HELLO];
-        hello.extend_from_slice(&VERSION.to_le_bytes());
+        let mut hello = VERSION.to_le_bytes().to_vec();
         hello.extend_from_slice(&self.probe);
         hello.extend_from_slice(key);
+        hello.push(from_page::HELLO);
         *self.hello.borrow_mut() = Some(hello);
         self.say_hello();
         true
@@ -159,8 +159,8 @@ impl Page {
         let Some(link) = self.ready() else { return false };
         let mut text = self.scratch.take();
         text.clear();
-        let head = [from_page::INVOKE];
-        let sent = write(&mut text) && link.outbox.send(&head, Body::Borrowed(&text)).is_ok();
+        let kind = [from_page::INVOKE];
+        let sent = write(&mut text) && link.outbox.send(&text, Body::Borrowed(&kind)).is_ok();
         if sent {
             self.expect_answer(&text);
         }
@@ -168,33 +168,31 @@ impl Page {
         sent
     }
 
-    /// Sends a part of a call with bytes: the first one if `write_head` appends something, and the
-    /// first `len` bytes of the outgoing area.
+    /// Sends a part of a call with bytes: the first `len` bytes of the outgoing area. It is the last
+    /// one if `write_text` appends something, which stands behind all bytes.
     pub(crate) fn send_raw(
         &self,
-        write_head: impl FnOnce(&mut Vec<u8>) -> bool,
+        write_text: impl FnOnce(&mut Vec<u8>) -> bool,
         len: usize,
-        last: bool,
     ) -> bool {
         let (Some(link), Some(area)) = (self.ready(), self.outgoing.get()) else { return false };
-        let mut head = self.scratch.take();
-        head.clear();
-        head.extend_from_slice(&[from_page::INVOKE_RAW, 0, 0, 0, 0]);
-        if write_head(&mut head) {
-            let head_len = u32::try_from(head.len() - 5).unwrap_or(u32::MAX);
-            head[1..5].copy_from_slice(&head_len.to_le_bytes());
-        } else {
-            head.clear();
+        let mut end = self.scratch.take();
+        end.clear();
+        let last = write_text(&mut end);
+        let text_len = end.len();
+        if last {
+            end.extend_from_slice(&u32::try_from(text_len).unwrap_or(u32::MAX).to_le_bytes());
+            end.push(from_page::INVOKE_RAW);
         }
         let send = |bytes: Bytes<'_>| {
-            bytes.get(len).is_some_and(|part| link.outbox.send_part(&head, part, last).is_ok())
+            bytes.get(len).is_some_and(|part| link.outbox.send_part(part, &end, last).is_ok())
         };
         // SAFETY: it only sends; no JavaScript runs.
         let sent = unsafe { area.with_bytes(send) };
-        if sent && let Some(head) = head.get(5..) {
-            self.expect_answer(head);
+        if sent && last {
+            self.expect_answer(&end[..text_len]);
         }
-        self.keep_scratch(head);
+        self.keep_scratch(end);
         sent
     }
 

@@ -1,16 +1,17 @@
-//! The messages. Numbers are little-endian; the first byte is the kind.
+//! The messages. Numbers are little-endian.
 //!
-//! Page to core:
+//! Page to core, the kind is the last byte:
 //!
 //! | kind | fields |
 //! |---|---|
 //! | 1 HELLO | `u32` version, 8 bytes to be sent back, the invoke key |
 //! | 2 INVOKE | `callback \n error \n command \n headers \n arguments`, as text |
-//! | 3 INVOKE_RAW | `u32` length of the text, `callback \n error \n command \n headers`, the body |
+//! | 3 INVOKE_RAW | the body, `callback \n error \n command \n headers`, `u32` length of the text |
 //!
-//! `headers` is empty or a JSON array of pairs of strings, `arguments` is empty or JSON.
+//! `headers` is empty or a JSON array of pairs of strings, `arguments` is empty or JSON. A body comes
+//! first, for it is then where it may stay.
 //!
-//! Core to page:
+//! Core to page, the kind is the first byte:
 //!
 //! | kind | fields |
 //! |---|---|
@@ -99,7 +100,7 @@ pub mod to_page {
 ///
 /// What is wrong with it, in words for the log.
 pub fn parse_from_page(frame: &[u8]) -> Result<FromPage<'_>, &'static str> {
-    let (&kind, rest) = frame.split_first().ok_or("an empty message")?;
+    let (&kind, rest) = frame.split_last().ok_or("an empty message")?;
     match kind {
         from_page::HELLO => {
             let (version, rest) = take_u32(rest).ok_or("a hello that is too short")?;
@@ -113,9 +114,11 @@ pub fn parse_from_page(frame: &[u8]) -> Result<FromPage<'_>, &'static str> {
             Ok(FromPage::Invoke(call))
         }
         from_page::INVOKE_RAW => {
-            let (len, rest) = take_u32(rest).ok_or("a call that is too short")?;
-            let len = usize::try_from(len).map_err(|_| "a call that is too short")?;
-            let (head, body) = rest.split_at_checked(len).ok_or("a call that is too short")?;
+            const SHORT: &str = "a call that is too short";
+            let (rest, len) = rest.split_last_chunk::<4>().ok_or(SHORT)?;
+            let len = usize::try_from(u32::from_le_bytes(*len)).map_err(|_| SHORT)?;
+            let body_len = rest.len().checked_sub(len).ok_or(SHORT)?;
+            let (body, head) = rest.split_at(body_len);
             let mut fields = head.splitn(4, |byte| *byte == b'\n');
             let mut call = call_head(&mut fields)?;
             call.arguments = Arguments::Raw(body);
@@ -327,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_call_is_read_field_by_field() {
-        let frame = b"\x0212\n34\nplugin:a|b\n[[\"x\",\"y\"]]\n{\"a\":\n1}";
+        let frame = b"12\n34\nplugin:a|b\n[[\"x\",\"y\"]]\n{\"a\":\n1}\x02";
         let Ok(FromPage::Invoke(call)) = parse_from_page(frame) else { panic!("no call") };
         assert_eq!((call.callback, call.error, call.command), (12, 34, "plugin:a|b"));
         assert_eq!(call.headers, "[[\"x\",\"y\"]]");
@@ -336,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_call_with_bytes_is_read_field_by_field() {
-        let frame = [&b"\x03\x0a\0\0\0"[..], b"1\n2\nraw_p\n", b"\n\xff"].concat();
+        let frame = [&b"\n\xff"[..], b"1\n2\nraw_p\n", b"\x0a\0\0\0\x03"].concat();
         let Ok(FromPage::Invoke(call)) = parse_from_page(&frame) else { panic!("no call") };
         assert_eq!((call.callback, call.error, call.command), (1, 2, "raw_p"));
         assert_eq!(call.arguments, Arguments::Raw(b"\n\xff"));
@@ -348,15 +351,15 @@ mod tests {
             b"",
             b"\x00",
             b"\x01",
-            b"\x01\x01\0\0\0short",
+            b"\x01\0\0\0short\x01",
             b"\x02",
-            b"\x021\n2\nc\n",
-            b"\x02-1\n2\nc\n\n",
-            b"\x024294967296\n2\nc\n\n",
-            b"\x021\n2\n\xff\n\n",
-            b"\x03\xff\xff\xff\xff1\n2\nc\n",
-            b"\x03\x02\0\0\0",
-            b"\xff1\n2\nc\n\n",
+            b"1\n2\nc\n\x02",
+            b"-1\n2\nc\n\n\x02",
+            b"4294967296\n2\nc\n\n\x02",
+            b"1\n2\n\xff\n\n\x02",
+            b"1\n2\nc\n\xff\xff\xff\xff\x03",
+            b"\x02\0\0\0\x03",
+            b"1\n2\nc\n\n\xff",
         ];
         for frame in bad {
             assert!(parse_from_page(frame).is_err(), "{frame:?}");
@@ -376,15 +379,18 @@ mod tests {
         for _ in 0..200_000 {
             let len = usize::try_from(next() % 40).unwrap();
             let mut frame: Vec<u8> = (0..len).map(|_| next().to_le_bytes()[0]).collect();
-            if let Some(kind) = frame.first_mut() {
-                *kind %= 10;
-            }
             // Mostly digits and ends of lines, to get further.
             if next() % 2 == 0 {
                 frame
                     .iter_mut()
-                    .skip(1)
                     .for_each(|byte| *byte = b"0123456789\n\n\n"[usize::from(*byte) % 13]);
+            }
+            // The kind stands at the one end or the other.
+            let kind = next().to_le_bytes()[0] % 10;
+            for end in [0, len.saturating_sub(1)] {
+                if let Some(byte) = frame.get_mut(end) {
+                    *byte = kind;
+                }
             }
             let _ = parse_from_page(&frame);
             let _ = append_item(&frame, &mut Vec::new());

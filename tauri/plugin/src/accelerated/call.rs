@@ -23,8 +23,13 @@ pub(super) struct BadCall {
 }
 
 impl Request {
-    /// Reads a call as Tauri reads a request; `origin` is added as the web engine would.
-    pub(super) fn read(call: &Call<'_>, origin: &HeaderValue) -> Result<Self, BadCall> {
+    /// Reads a call as Tauri reads a request; `origin` is added as the web engine would. `own` makes
+    /// a body of bytes the request's.
+    pub(super) fn read(
+        call: &Call<'_>,
+        origin: &HeaderValue,
+        own: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<Self, BadCall> {
         let bad = |why: String| BadCall { callback: call.callback, error: call.error, why };
         let mut headers = read_headers(call.headers).map_err(bad)?;
         let (kind, body) = match call.arguments {
@@ -36,7 +41,7 @@ impl Request {
                 let value = serde_json::from_slice(text).map_err(|error| bad(error.to_string()))?;
                 ("application/json", InvokeBody::Json(value))
             }
-            Arguments::Raw(bytes) => ("application/octet-stream", InvokeBody::Raw(bytes.to_vec())),
+            Arguments::Raw(bytes) => ("application/octet-stream", InvokeBody::Raw(own(bytes))),
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(ORIGIN, origin.clone());

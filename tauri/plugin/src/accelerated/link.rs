@@ -7,13 +7,14 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use tauri::http::HeaderValue;
-use tauri::ipc::CallbackFn;
+use tauri::ipc::{CallbackFn, InvokeBody};
 use tauri::webview::InvokeRequest;
 use tauri::{EventId, Listener as _, Url, Webview, Wry};
 use tramline_core::{LinkError, Transport as _};
 use tramline_transport_shm::ShmTransport;
-use tramline_web_link::frames::{FromPage, Head, parse_from_page, to_page};
+use tramline_web_link::frames::{FromPage, Head, from_page, parse_from_page, to_page};
 use tramline_web_link::{
     Body, Handler, Inlet, MAX_MESSAGE_LEN, Next, Outbox, Polled, Source, Turn, VERSION,
 };
@@ -43,6 +44,10 @@ const LOOKS_PER_CLOCK: u32 = 32;
 /// Calls still served of a page that is going, and for how long others wait for them. A choice.
 const LAST_CALLS: usize = 256;
 const LAST_STAY: Duration = Duration::from_millis(5);
+
+/// Messages with bytes, as long as this or longer, are not copied once more. A choice: shorter ones
+/// are copied faster than memory for the next one is got.
+const OWNED_FROM: usize = 64 << 10;
 
 /// Listeners of one page in the core; further ones are Tauri's. Tauri looks through the names of all
 /// events for each that goes. A choice: far more than a page has at once.
@@ -189,7 +194,28 @@ impl Link {
         if frame.tail().is_some() {
             return Job::Fault("a message with a handed-over body");
         }
-        match parse_from_page(frame.bytes()) {
+        let len = frame.bytes().len();
+        if len < OWNED_FROM || frame.bytes().last() != Some(&from_page::INVOKE_RAW) {
+            return self.judge(frame.bytes(), <[u8]>::to_vec);
+        }
+        // The message becomes the body, which begins it. The next one of its kind finds as much room.
+        let mut message = BytesMut::with_capacity(len);
+        frame.swap(&mut message);
+        let mut body_len = 0;
+        let mut job = self.judge(&message, |body| {
+            body_len = body.len();
+            Vec::new()
+        });
+        if let Job::Call(Request { body: InvokeBody::Raw(body), .. }) = &mut job {
+            message.truncate(body_len);
+            *body = message.into();
+        }
+        job
+    }
+
+    /// What a message is. `own` makes a body of bytes the request's.
+    fn judge(&self, message: &[u8], own: impl FnOnce(&[u8]) -> Vec<u8>) -> Job {
+        match parse_from_page(message) {
             Ok(FromPage::Hello { version, .. }) if version != VERSION => {
                 Job::Fault("an extension of another version")
             }
@@ -197,7 +223,7 @@ impl Link {
                 Job::Fault("a wrong invoke key")
             }
             Ok(FromPage::Hello { probe, .. }) => Job::Hello { probe },
-            Ok(FromPage::Invoke(call)) => match Request::read(&call, &self.origin) {
+            Ok(FromPage::Invoke(call)) => match Request::read(&call, &self.origin, own) {
                 Ok(request) => Job::Call(request),
                 Err(bad) => Job::Bad(bad),
             },

@@ -169,7 +169,7 @@
     do {
       const end = Math.min(at + PART_LEN, len)
       outgoing.set(at === 0 && end === len ? bytes : bytes.subarray(at, end))
-      if (!native.raw(at === 0 ? head : null, end - at, end === len)) return false
+      if (!native.raw(end - at, end === len ? head : null)) return false
       at = end
     } while (at < len)
     return true
