@@ -1,14 +1,14 @@
 //! `cargo xtask check`: the steps, their order, and the table at the end.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use cargo_metadata::Metadata;
 
 use crate::leftovers::Snapshot;
-use crate::{arrows, fuzz, leftovers, links, loom, node, semantics, tsan};
+use crate::{arrows, fuzz, leftovers, links, loom, node, semantics, tauri, tsan};
 
 /// What to run and what to leave out.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ impl From<fuzz::Run> for Outcome {
         match run {
             fuzz::Run::Clean => Self::Ok,
             fuzz::Run::Failed(why) => Self::Failed(why),
-            fuzz::Run::Missing(what) => Self::Skipped(what.to_owned()),
+            fuzz::Run::Missing(what) => Self::Skipped(what.into_owned()),
         }
     }
 }
@@ -105,6 +105,26 @@ const STEPS: &[Step] = &[
     Step { name: "loom", about: "cargo xtask loom", run: models },
     Step { name: "fuzz", about: "cargo xtask fuzz --smoke", run: fuzz_smoke },
     Step { name: "tsan", about: "cargo xtask tsan", run: thread_sanitizer },
+    Step {
+        name: "tauri: format",
+        about: "cargo fmt --all --check, in tauri/",
+        run: |run| tauri::format(&run.root).into(),
+    },
+    Step {
+        name: "tauri: clippy",
+        about: "cargo clippy --workspace --all-targets --release -- -D warnings, in tauri/",
+        run: |run| unless_quick(run, tauri::clippy),
+    },
+    Step {
+        name: "tauri: tests",
+        about: "cargo test --workspace --release, in tauri/",
+        run: |run| unless_quick(run, tauri::tests),
+    },
+    Step {
+        name: "tauri: window",
+        about: "cargo xtask tauri-test",
+        run: |run| unless_quick(run, tauri::run_test),
+    },
     Step { name: "docs", about: "cargo doc --workspace --no-deps, warnings are errors", run: docs },
     Step { name: "links", about: "every file that a page names exists", run: links },
     Step { name: "deny", about: "cargo deny check bans licenses sources", run: deny },
@@ -270,6 +290,13 @@ fn thread_sanitizer(run: &Run) -> Outcome {
     tsan::run(&run.root, run.metadata.target_directory.as_std_path()).into()
 }
 
+fn unless_quick(run: &Run, step: fn(&Path) -> fuzz::Run) -> Outcome {
+    if run.options.quick {
+        return skipped("--quick");
+    }
+    step(&run.root).into()
+}
+
 fn docs(run: &Run) -> Outcome {
     if run.options.quick {
         return skipped("--quick");
@@ -407,5 +434,6 @@ mod tests {
         let at = |name: &str| STEPS.iter().position(|step| step.name == name);
         assert!(at("tests").is_some());
         assert!(at("tests") < at("leftovers"));
+        assert!(at("tauri: window") < at("leftovers"));
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask fuzz`: the fuzz targets, one after the other.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -33,7 +34,13 @@ pub(crate) enum Run {
     /// Something was found, or does not build.
     Failed(String),
     /// The tools are not there; the text says what to install.
-    Missing(&'static str),
+    Missing(Cow<'static, str>),
+}
+
+impl From<Result<(), String>> for Run {
+    fn from(result: Result<(), String>) -> Self {
+        result.map_or_else(Self::Failed, |()| Self::Clean)
+    }
 }
 
 impl Run {
@@ -68,15 +75,15 @@ fn run(root: &Path, seconds: u32, wanted: &[String]) -> Run {
         return Run::Failed(format!("no target {unknown}; there are: {}", known.join(" ")));
     }
     match nightly::cargo(root).map(|mut cargo| cargo.args(["fuzz", "--version"]).output()) {
-        Err(what) => return Run::Missing(what),
+        Err(what) => return Run::Missing(what.into()),
         Ok(Ok(output)) if output.status.success() => {}
-        Ok(_) => return Run::Missing("no cargo-fuzz (cargo install cargo-fuzz --locked)"),
+        Ok(_) => return Run::Missing("no cargo-fuzz (cargo install cargo-fuzz --locked)".into()),
     }
     for target in if wanted.is_empty() { &known } else { wanted } {
         println!("\n== {target}: {seconds} s");
         let mut command = match nightly::cargo(root) {
             Ok(command) => command,
-            Err(what) => return Run::Missing(what),
+            Err(what) => return Run::Missing(what.into()),
         };
         command.args(["fuzz", "run", target]);
         // The first folder takes what is found and is not tracked.

@@ -1,7 +1,8 @@
 //! Processes and files that a test run left behind.
 //!
 //! A [`Snapshot`] is taken before the first step. After the tests, whatever is new and bears our
-//! name is a finding. What another run on the same machine starts meanwhile is seen as well.
+//! name is a finding; and whatever was started for a window, which has other names but a variable of
+//! ours. What another run on the same machine starts meanwhile is seen as well.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// What our processes and files are called, at the start of their name.
 const PREFIX: &str = "tramline";
+
+/// How the variables of the app in a window begin. X server, D-Bus and WebKit's processes inherit them.
+const VARIABLE: &[u8] = b"TRAMLINE_E2E_";
 
 /// How long a process may take to be gone after the tests have ended. A child that dies with its
 /// parent is told by the kernel and needs a moment; a choice, far above what that takes.
@@ -50,11 +54,17 @@ pub(crate) fn since(before: &Snapshot) -> Vec<String> {
 
 fn processes() -> impl Iterator<Item = String> {
     entries(Path::new("/proc"))
-        .filter_map(|path| std::fs::read_to_string(path.join("stat")).ok())
-        .filter_map(|stat| process(&stat))
+        .filter_map(|path| Some((std::fs::read_to_string(path.join("stat")).ok()?, path)))
+        .filter_map(|(stat, path)| process(&stat, || has_variable(&path)))
 }
 
-/// Names the process of a `/proc/<id>/stat` line, if it is ours.
+/// Whether a process was started for a window. One of another user's cannot be asked.
+fn has_variable(process: &Path) -> bool {
+    let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(VARIABLE))
+}
+
+/// Names the process of a `/proc/<id>/stat` line, if it is ours by its name, or by what is asked then.
 ///
 /// The start time is part of the name, because process ids are used again. A process that has ended
 /// and only waits to be collected is not counted: it holds nothing.
@@ -63,13 +73,13 @@ fn processes() -> impl Iterator<Item = String> {
 ///
 /// Fields 1 (id), 2 (name), 3 (state) and 22 (start time) as in the manual page `proc_pid_stat(5)`.
 /// The name may hold blanks and brackets, so the last bracket ends it.
-fn process(stat: &str) -> Option<String> {
+fn process(stat: &str, is_ours: impl FnOnce() -> bool) -> Option<String> {
     let (id, rest) = stat.split_once(" (")?;
     let (name, fields) = rest.rsplit_once(") ")?;
     let mut fields = fields.split_whitespace();
     let state = fields.next()?;
     let started = fields.nth(18)?;
-    (name.starts_with(PREFIX) && state != "Z" && state != "X")
+    (state != "Z" && state != "X" && (name.starts_with(PREFIX) || is_ours()))
         .then(|| format!("process {id} ({name}), started at tick {started}"))
 }
 
@@ -106,7 +116,7 @@ mod tests {
     fn process_with_our_name_is_found_by_id_and_start_time() {
         let stat = format!("31 (tramline-cli) S {FIELDS}");
         assert_eq!(
-            process(&stat).as_deref(),
+            process(&stat, || false).as_deref(),
             Some("process 31 (tramline-cli), started at tick 4242")
         );
     }
@@ -115,16 +125,36 @@ mod tests {
     fn name_may_hold_blanks_and_brackets() {
         let stat = format!("31 (tramline) (x) S {FIELDS}");
         assert_eq!(
-            process(&stat).as_deref(),
+            process(&stat, || false).as_deref(),
             Some("process 31 (tramline) (x), started at tick 4242")
         );
     }
 
     #[test]
     fn processes_of_others_and_ended_ones_do_not_count() {
-        assert_eq!(process(&format!("31 (bash) S {FIELDS}")), None);
-        assert_eq!(process(&format!("31 (tramline) Z {FIELDS}")), None);
-        assert_eq!(process("not a stat line"), None);
+        assert_eq!(process(&format!("31 (bash) S {FIELDS}"), || false), None);
+        assert_eq!(process(&format!("31 (tramline) Z {FIELDS}"), || true), None);
+        assert_eq!(process("not a stat line", || true), None);
+    }
+
+    #[test]
+    fn what_a_window_was_opened_with_is_ours_whatever_its_name() {
+        let stat = format!("31 (Xvfb) S {FIELDS}");
+        let found = process(&stat, || true);
+        assert_eq!(found.as_deref(), Some("process 31 (Xvfb), started at tick 4242"));
+        let child =
+            std::process::Command::new("sleep").arg("600").env("TRAMLINE_E2E_RUN", "x").spawn();
+        let mut child = child.unwrap();
+        let path = PathBuf::from(format!("/proc/{}", child.id()));
+        let start = Instant::now();
+        // Until it has become that program.
+        while cfg!(target_os = "linux") && !has_variable(&path) && start.elapsed() < 10 * GRACE {
+            thread::sleep(PAUSE);
+        }
+        let found = has_variable(&path);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found, cfg!(target_os = "linux"));
     }
 
     #[test]

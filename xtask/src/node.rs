@@ -20,14 +20,11 @@ pub(crate) fn node(root: &Path, target_dir: &Path) -> ExitCode {
 
 /// Installs the packages if they are not there, builds the program, and runs the client.
 pub(crate) fn run(root: &Path, target_dir: &Path) -> Run {
-    for program in ["node", NPM] {
-        let version = Command::new(program).arg("--version").output();
-        if !version.is_ok_and(|output| output.status.success()) {
-            return Run::Missing("node and npm are not installed (version 20 or newer)");
-        }
+    if !is_there() {
+        return Run::Missing("node and npm are not installed (version 20 or newer)".into());
     }
     let folder = target_dir.join("node");
-    if let Err(why) = prepare(&root.join("tests/node"), &folder) {
+    if let Err(why) = prepare(&root.join("tests/node"), &folder, FILES) {
         return Run::Failed(why);
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -47,12 +44,20 @@ pub(crate) fn run(root: &Path, target_dir: &Path) -> Run {
     }
 }
 
-/// Puts the client where its packages are; installs those if others are wanted than last time.
-fn prepare(from: &Path, folder: &Path) -> Result<(), String> {
+/// Whether packages can be fetched and used.
+pub(crate) fn is_there() -> bool {
+    ["node", NPM].iter().all(|program| {
+        let version = Command::new(program).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    })
+}
+
+/// Puts the files where their packages are; installs those if others are wanted than last time.
+pub(crate) fn prepare(from: &Path, folder: &Path, files: &[&str]) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let lock = |folder: &Path| std::fs::read(folder.join("package-lock.json")).ok();
     let is_there = folder.join("node_modules").is_dir() && lock(from) == lock(folder);
-    for file in FILES {
+    for file in files {
         let copied = std::fs::copy(from.join(file), folder.join(file));
         copied.map_err(|e| format!("{file}: {e}"))?;
     }
@@ -76,25 +81,30 @@ fn finish(command: &mut Command) -> Result<(), String> {
     }
 }
 
+/// The files are there, and each package is named by its content. Addresses of one machine's registry
+/// would not be everyone's.
+#[cfg(test)]
+pub(crate) fn assert_pinned(folder: &Path, files: &[&str]) {
+    for file in files {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let lock = std::fs::read_to_string(folder.join("package-lock.json")).unwrap();
+    let lock: serde_json::Value = serde_json::from_str(&lock).unwrap();
+    let packages = lock["packages"].as_object().unwrap();
+    for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
+        assert!(package["integrity"].is_string(), "{name}");
+        let public = "https://registry.npmjs.org/";
+        let address = package.get("resolved").and_then(serde_json::Value::as_str);
+        assert!(address.is_none_or(|address| address.starts_with(public)), "{name}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Addresses of one machine's registry would not be everyone's.
     #[test]
     fn packages_are_pinned_by_their_content_and_not_by_an_address() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/node");
-        for file in FILES {
-            assert!(folder.join(file).is_file(), "{file}");
-        }
-        let lock = std::fs::read_to_string(folder.join("package-lock.json")).expect("it is there");
-        let lock: serde_json::Value = serde_json::from_str(&lock).expect("JSON");
-        let packages = lock["packages"].as_object().expect("packages");
-        for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
-            assert!(package["integrity"].is_string(), "{name}");
-            let public = "https://registry.npmjs.org/";
-            let address = package.get("resolved").and_then(serde_json::Value::as_str);
-            assert!(address.is_none_or(|address| address.starts_with(public)), "{name}");
-        }
+        assert_pinned(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/node"), FILES);
     }
 }

@@ -34,7 +34,8 @@ fn run(root: &Path, options: &Options) -> Run {
         if !options.install {
             return Run::Missing(
                 "no WebKitGTK to link Tauri with (cargo xtask oracle --install, or \
-                 apt-get install pkg-config libwebkit2gtk-4.1-dev)",
+                 apt-get install pkg-config libwebkit2gtk-4.1-dev)"
+                    .into(),
             );
         }
         let mut apt = Command::new("apt-get");

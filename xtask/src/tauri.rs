@@ -3,14 +3,22 @@
 //!
 //! A workspace of its own, as the oracle is: what it is linked with, nothing else here needs.
 
+mod npm;
+mod report;
+mod steps;
+mod system;
+mod versions;
+mod window;
+
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use serde_json::Value;
 
 use crate::fuzz::Run;
+
+pub(crate) use self::steps::{clippy, format, tests};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -21,15 +29,19 @@ pub(crate) struct Options {
     /// A tenth of the loads: to see that it works.
     #[arg(long)]
     quick: bool,
+    /// The file that every run's rows go to, one a line.
+    #[arg(long, default_value = "docs/reports/tauri-bench.jsonl")]
+    out: PathBuf,
+    /// The page whose table is made anew.
+    #[arg(long, default_value = "docs/TAURI.md")]
+    page: PathBuf,
 }
 
-/// What must be there, as pkg-config names it.
-const LIBRARIES: &[&str] = &["webkit2gtk-4.1", "webkit2gtk-web-extension-4.1"];
-/// The same, as programs.
-const PROGRAMS: &[&str] = &["xvfb-run", "dbus-run-session"];
+/// The ways of the app that are compared with stock.
+const WAYS: [&str; 2] = ["accelerated", "parked"];
 
-/// How long one run may take, in seconds.
-const LIMIT: &str = "300";
+/// How long one run may take, in seconds. The longest takes about a minute.
+const LIMIT: u64 = 300;
 
 /// Cases whose outcome may differ, and why.
 const DECLARED: &[(&str, &str)] = &[(
@@ -57,13 +69,23 @@ const LIVES: &[(&str, &str)] = &[
 
 /// `cargo xtask tauri-test`.
 pub(crate) fn test(root: &Path) -> ExitCode {
+    run_test(root).exit_code()
+}
+
+/// The same, as a step of `cargo xtask check`.
+pub(crate) fn run_test(root: &Path) -> Run {
     with_app(root, |app| {
         let stock = cases(&app.run("stock", "test", false)?, false)?;
         let mut wrong = 0;
-        for mode in ["accelerated", "parked"] {
+        for mode in WAYS {
             let other = cases(&app.run(mode, "test", false)?, true)?;
             wrong += compare(mode, &stock, &other);
         }
+        match npm::packages(root, &app.folder) {
+            Ok(packages) => wrong += compare_api(app, &packages)?,
+            Err(why) => println!("skipped: @tauri-apps/api from npm: {why}"),
+        }
+        wrong += versions::check(root, app, &stock)?;
         for (what, expected) in LIVES {
             let lives = app.lives()?;
             let found = lives.get(*what).unwrap_or(&Value::Null).to_string();
@@ -87,9 +109,25 @@ pub(crate) fn bench(root: &Path, options: &Options) -> ExitCode {
                 reports.push(app.run(mode, "bench", options.quick)?);
             }
         }
-        print_table(&runs);
-        Ok(())
+        let lines = report::lines(&runs, options.quick, &report::facts(root));
+        println!("\n{}", report::table(&lines));
+        report::write(&lines, &root.join(&options.out), &root.join(&options.page))
     })
+    .exit_code()
+}
+
+/// A page that imports `@tauri-apps/api` as it is published: how many of its cases differ.
+fn compare_api(app: &App, packages: &Path) -> Result<usize, String> {
+    let packages = packages.to_str().ok_or("the target folder's path is no text")?;
+    let packages = [("TRAMLINE_E2E_NPM", packages)];
+    let stock = cases(&app.run_for(LIMIT, "stock", "api", &packages)?, false)?;
+    let mut wrong = 0;
+    for mode in WAYS {
+        let other = cases(&app.run_for(LIMIT, mode, "api", &packages)?, true)?;
+        wrong += compare(mode, &stock, &other);
+    }
+    println!("@tauri-apps/api: {} cases; {wrong} wrong", cases_of(&stock).len());
+    Ok(wrong)
 }
 
 struct App {
@@ -98,41 +136,21 @@ struct App {
     lives: std::cell::OnceCell<Value>,
 }
 
-fn with_app(root: &Path, then: impl FnOnce(&App) -> Result<(), String>) -> ExitCode {
-    let run = if missing() {
-        Run::Missing(
-            "no WebKitGTK, X server or D-Bus to open a window with (apt-get install pkg-config \
-             libwebkit2gtk-4.1-dev xvfb xauth dbus)",
-        )
-    } else {
-        match build(root).and_then(|app| then(&app)) {
-            Ok(()) => Run::Clean,
-            Err(why) => Run::Failed(why),
-        }
-    };
-    run.exit_code()
-}
-
-fn missing() -> bool {
-    let libraries = Command::new("pkg-config").arg("--exists").args(LIBRARIES).status();
-    let program = |name: &&str| {
-        let found = Command::new("sh").arg("-c").arg(format!("command -v {name}")).output();
-        found.is_ok_and(|output| output.status.success())
-    };
-    !libraries.is_ok_and(|status| status.success()) || !PROGRAMS.iter().all(program)
+fn with_app(root: &Path, then: impl FnOnce(&App) -> Result<(), String>) -> Run {
+    if let Err(why) = steps::prepare(root) {
+        return Run::Missing(why.into());
+    }
+    match build(root).and_then(|app| then(&app)) {
+        Ok(()) => Run::Clean,
+        Err(why) => Run::Failed(why),
+    }
 }
 
 fn build(root: &Path) -> Result<App, String> {
-    let folder = root.join("tauri");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(folder.join("target"), PathBuf::from);
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
-    command.current_dir(&folder).args(["build", "--release", "--locked"]);
-    command.args(["--package", "tramline-tauri-e2e", "--target-dir"]).arg(&target);
-    let status = command.status().map_err(|error| format!("cargo did not start: {error}"))?;
-    if !status.success() {
-        return Err(format!("cargo build: {status}"));
-    }
+    // All of the workspace: built alone, the app would have other features, and its dependencies would
+    // be built once more for it.
+    steps::cargo(root, &["build", "--workspace"], &[])?;
+    let target = steps::target_dir(root);
     let program = target.join("release/tramline-tauri-e2e");
     Ok(App { program, folder: target, lives: std::cell::OnceCell::new() })
 }
@@ -140,25 +158,23 @@ fn build(root: &Path) -> Result<App, String> {
 impl App {
     /// Runs the app in a window of an X server of its own: what it reports.
     fn run(&self, mode: &str, task: &str, quick: bool) -> Result<Value, String> {
+        let quick: &[_] = if quick { &[("TRAMLINE_E2E_QUICK", "1")] } else { &[] };
+        self.run_for(LIMIT, mode, task, quick)
+    }
+
+    /// The same, with another limit in seconds, and further settings.
+    fn run_for(
+        &self,
+        limit: u64,
+        mode: &str,
+        task: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Value, String> {
         println!("running: {task}, {mode}");
-        let out = self.folder.join(format!("e2e-{}-{mode}-{task}.json", std::process::id()));
-        let mut command = Command::new("timeout");
-        command.args([LIMIT, "dbus-run-session", "--", "xvfb-run", "--auto-servernum"]);
-        command.arg(&self.program).env("NO_AT_BRIDGE", "1");
-        command.env("TRAMLINE_E2E_MODE", mode).env("TRAMLINE_E2E_TASK", task);
-        command.env("TRAMLINE_E2E_OUT", &out);
-        if quick {
-            command.env("TRAMLINE_E2E_QUICK", "1");
-        }
-        let output = command.output().map_err(|error| format!("timeout did not start: {error}"))?;
-        let report = std::fs::read(&out);
-        // It is there only if the run got that far.
-        let _ = std::fs::remove_file(&out);
-        let report = report.ok().and_then(|text| serde_json::from_slice(&text).ok());
-        report.ok_or_else(|| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            format!("{task}, {mode}: no report, {}\n{said}", output.status)
-        })
+        let settings =
+            [settings, &[("TRAMLINE_E2E_MODE", mode), ("TRAMLINE_E2E_TASK", task)]].concat();
+        let ran = window::run(&self.program, &self.folder, limit, &settings);
+        ran.map(|(report, _)| report).map_err(|why| format!("{task}, {mode}: {why}"))
     }
 
     fn lives(&self) -> Result<&Value, String> {
@@ -198,33 +214,6 @@ fn compare(mode: &str, stock: &Value, other: &Value) -> usize {
         }
     }
     wrong
-}
-
-fn print_table(runs: &[(&str, Vec<Value>)]) {
-    let Some(first) = runs.first().and_then(|(_, reports)| reports.first()) else { return };
-    println!("\n| | {} |", runs.iter().map(|(mode, _)| *mode).collect::<Vec<_>>().join(" | "));
-    println!("|---|{}", "---|".repeat(runs.len()));
-    for row in cases_of(&first["rows"]) {
-        let is_time = first["rows"][row].get("p50_us").is_some();
-        let figure = |reports: &[Value]| {
-            let key = if is_time { "p50_us" } else { "per_second" };
-            let mut found: Vec<f64> =
-                reports.iter().filter_map(|report| report["rows"][row][key].as_f64()).collect();
-            found.sort_by(f64::total_cmp);
-            found.get(found.len() / 2).copied().unwrap_or(f64::NAN)
-        };
-        let base = figure(&runs[0].1);
-        let cells: Vec<String> = runs
-            .iter()
-            .map(|(mode, reports)| {
-                let value = figure(reports);
-                let times = if is_time { base / value } else { value / base };
-                let text = if is_time { format!("{value:.1} us") } else { format!("{value:.0}/s") };
-                if *mode == "stock" { text } else { format!("{text} ({times:.1}x)") }
-            })
-            .collect();
-        println!("| {row} | {} |", cells.join(" | "));
-    }
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub(crate) fn tsan(root: &Path, target_dir: &Path) -> ExitCode {
 pub(crate) fn run(root: &Path, target_dir: &Path) -> Run {
     let host = match nightly::host() {
         Ok(host) if HOSTS.contains(&&*host) => host,
-        Ok(_) => return Run::Missing("needs Linux on x86-64 or 64-bit ARM"),
-        Err(what) => return Run::Missing(what),
+        Ok(_) => return Run::Missing("needs Linux on x86-64 or 64-bit ARM".into()),
+        Err(what) => return Run::Missing(what.into()),
     };
     let test = |options: &str| -> Result<Command, &'static str> {
         let mut command = nightly::cargo(root)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(root: &Path, target_dir: &Path) -> Run {
     };
     let clean = test("").map(|mut command| command.arg(TESTS).status());
     match clean {
-        Err(what) => return Run::Missing(what),
+        Err(what) => return Run::Missing(what.into()),
         Ok(Ok(status)) if status.success() => println!("clean: no race between two threads"),
         Ok(Ok(_)) => return Run::Failed("a race or a failed test, see above".to_owned()),
         Ok(Err(error)) => return Run::Failed(format!("rustup did not start: {error}")),

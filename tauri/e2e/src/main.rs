@@ -3,14 +3,17 @@
 //! | variable | says |
 //! |---|---|
 //! | `TRAMLINE_E2E_MODE` | `stock` or `accelerated`, the default, or `parked`: without polling |
-//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `bench`, `soak`, or `hot`, for a profiler |
+//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `bench`, `soak`, `api`, or `hot`, for a profiler |
+//! | `TRAMLINE_E2E_NPM` | the folder of the packages that the task `api` imports |
 //! | `TRAMLINE_E2E_SECONDS` | how long `soak` lasts |
 //! | `TRAMLINE_E2E_QUICK` | if set, a tenth of the loads |
 //! | `TRAMLINE_E2E_OUT` | the file for the report |
+//! | `TRAMLINE_E2E_BEGUN` | the file that is made when the window system has let the app in |
 
 mod bench;
 mod commands;
 mod lives;
+mod npm;
 mod soak;
 
 use std::io::Write as _;
@@ -24,6 +27,7 @@ fn main() {
     log::set_max_level(log::LevelFilter::Info);
     let builder = Builder::default().manage(commands::Counts::default()).setup(|app| {
         commands::listen(app.handle());
+        setting("BEGUN").map_or(Ok(()), |path| std::fs::write(path, ""))?;
         Ok(())
     });
     let builder = match setting("MODE").as_deref() {
@@ -34,7 +38,9 @@ fn main() {
             accelerate_with(builder, options)
         }
     };
-    let run = with_commands(builder).run(tauri::generate_context!());
+    let mut context = tauri::generate_context!();
+    npm::add(&mut context);
+    let run = with_commands(builder).run(context);
     if let Err(error) = run {
         log::error!("the app did not run: {error}");
         std::process::exit(1);

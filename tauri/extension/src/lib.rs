@@ -43,6 +43,15 @@ thread_local! {
     static LAST_NUMBER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
+/// What this library speaks. Others are built to see them refused.
+const SPEAKS: u32 = if cfg!(tramline_speaks = "newer") {
+    VERSION + 1
+} else if cfg!(tramline_speaks = "older") {
+    VERSION - 1
+} else {
+    VERSION
+};
+
 /// Links that are ready, with the numbers of their pages.
 static READY: Mutex<Vec<(usize, Option<ShmTransport>)>> = Mutex::new(Vec::new());
 
@@ -58,6 +67,7 @@ pub unsafe extern "C" fn webkit_web_extension_initialize_with_user_data(
 ) {
     // SAFETY: WebKit passes what the plugin gave it, or null.
     let Some(origins) = (unsafe { read_data(data) }) else { return };
+    // Without origins there is a core of another version, which is told so by every page.
     ORIGINS.with(|cell| cell.set(origins)).unwrap_or_default();
     // SAFETY: made once by WebKit, and never freed.
     let world = unsafe { sys::webkit_script_world_get_default() };
@@ -77,6 +87,8 @@ pub unsafe extern "C" fn webkit_web_extension_initialize_with_user_data(
     }
 }
 
+/// The app's origins; none if the core speaks another version.
+///
 /// # Safety
 ///
 /// `data` is null or a live variant.
@@ -87,26 +99,33 @@ unsafe fn read_data(data: *const GVariant) -> Option<Vec<String>> {
     let data = data.cast_mut();
     // SAFETY: a live variant and a valid type string.
     let fits = unsafe {
-        glib_sys::g_variant_is_of_type(data, c"(us)".as_ptr().cast::<glib_sys::GVariantType>())
+        glib_sys::g_variant_is_of_type(data, c"(u*)".as_ptr().cast::<glib_sys::GVariantType>())
     };
     if fits == 0 {
         return None;
     }
     // SAFETY: a tuple of two, by its type.
     let version = unsafe { glib_sys::g_variant_get_child_value(data, 0) };
-    // SAFETY: as above.
-    let origins = unsafe { glib_sys::g_variant_get_child_value(data, 1) };
     // SAFETY: a number, by its type.
     let found = unsafe { glib_sys::g_variant_get_uint32(version) };
+    // SAFETY: ours, given up once.
+    unsafe { glib_sys::g_variant_unref(version) };
+    // SAFETY: a live variant and a valid type string.
+    let fits = unsafe {
+        glib_sys::g_variant_is_of_type(data, c"(us)".as_ptr().cast::<glib_sys::GVariantType>())
+    };
+    if found != SPEAKS || fits == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: a tuple of two, by its type.
+    let origins = unsafe { glib_sys::g_variant_get_child_value(data, 1) };
     // SAFETY: text, by its type; it lives as long as `origins`.
     let text = unsafe { glib_sys::g_variant_get_string(origins, null_mut()) };
     // SAFETY: ends with a zero byte.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
     // SAFETY: ours, given up once.
-    unsafe { glib_sys::g_variant_unref(version) };
-    // SAFETY: ours, given up once.
     unsafe { glib_sys::g_variant_unref(origins) };
-    (found == VERSION).then(|| text.split('\n').map(str::to_owned).collect())
+    Some(text.split('\n').map(str::to_owned).collect())
 }
 
 type Cleared =
@@ -131,6 +150,10 @@ unsafe fn page_begins(page: *mut WebKitWebPage, frame: *mut WebKitFrame) {
     // SAFETY: a live frame.
     if unsafe { sys::webkit_frame_is_main_frame(frame) } == 0 {
         return;
+    }
+    if ORIGINS.with(|origins| origins.get().is_none_or(Vec::is_empty)) {
+        // SAFETY: a live page.
+        return unsafe { hand_over(page, None) };
     }
     // SAFETY: a live page.
     let view = unsafe { sys::webkit_web_page_get_id(page) };
@@ -160,7 +183,7 @@ unsafe fn page_begins(page: *mut WebKitWebPage, frame: *mut WebKitFrame) {
     let number = LAST_NUMBER.get() + 1;
     LAST_NUMBER.set(number);
     // SAFETY: a live page.
-    unsafe { hand_over(page, theirs) };
+    unsafe { hand_over(page, Some(theirs)) };
     let spawned =
         std::thread::Builder::new().name("tramline-meet".into()).spawn(move || meet(number, ours));
     if spawned.is_err() {
@@ -200,19 +223,21 @@ fn page(number: usize) -> Option<Rc<Page>> {
     PAGES.with_borrow(|pages| pages.get(&number).cloned())
 }
 
-/// Sends the core its end of the socket.
+/// Sends the core its end of the socket, and the version; only that if the core's is another one.
 ///
 /// # Safety
 ///
 /// A live page, and the main thread.
-unsafe fn hand_over(page: *mut WebKitWebPage, end: OwnedFd) {
+unsafe fn hand_over(page: *mut WebKitWebPage, end: Option<OwnedFd>) {
     let Ok(name) = CString::new(HAND_OVER) else { return };
     // SAFETY: makes a list of our own.
     let files = unsafe { gio_sys::g_unix_fd_list_new() };
-    // SAFETY: the list is ours; the descriptor is duplicated; no error is asked for.
-    unsafe { gio_sys::g_unix_fd_list_append(files, end.as_raw_fd(), null_mut()) };
+    if let Some(end) = end {
+        // SAFETY: the list is ours; the descriptor is duplicated; no error is asked for.
+        unsafe { gio_sys::g_unix_fd_list_append(files, end.as_raw_fd(), null_mut()) };
+    }
     // SAFETY: makes a number of our own, which the message takes.
-    let version = unsafe { glib_sys::g_variant_new_uint32(VERSION) };
+    let version = unsafe { glib_sys::g_variant_new_uint32(SPEAKS) };
     // SAFETY: a name that ends with a zero byte, and objects that are alive.
     let message = unsafe {
         sys::webkit_user_message_new_with_fd_list(name.as_ptr().cast::<c_char>(), version, files)

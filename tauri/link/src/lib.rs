@@ -19,8 +19,12 @@ pub use source::{Handler, Next, Source, Turn};
 
 use tramline_core::Limits;
 
-/// Version of [`frames`] and of the handing-over. Core and extension are built together; another
-/// version is refused.
+/// Version of [`frames`] and of the handing-over. Core and extension may have been installed one by
+/// one, so each tells the other its own, and another one is refused on both sides.
+///
+/// What stays for ever, so that any two understand that much: the core gives WebKit a tuple of two
+/// for the extension, and the extension sends a message called [`HAND_OVER`]; the first thing in
+/// either is the version, as a `u32`. A message without a descriptor is a refusal.
 pub const VERSION: u32 = 1;
 
 /// Name of the user message that hands one end of a socket to the core.

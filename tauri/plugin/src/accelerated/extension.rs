@@ -1,43 +1,88 @@
 //! Brings the web-process extension into the web process.
 //!
+//! It may be installed beside the app, in a folder of its own below that of the app's resources. Else
+//! the one that the app carries is written into a private folder.
+//!
 //! WebKit loads every library of one folder. It is asked for the folder when a web context starts
 //! its first process, by a signal; a hook on the signal's emission reaches every context, whoever
 //! made it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use glib::gobject_ffi;
 use glib::prelude::*;
 use glib::translate::IntoGlib as _;
+use tauri::{AppHandle, Manager as _, Wry};
 use tempfile::TempDir;
 use tramline_web_link::VERSION;
 use webkit2gtk::{WebContext, WebContextExt as _};
 
-/// Built by `build.rs`.
-const LIBRARY: &[u8] = include_bytes!(env!("TRAMLINE_EXTENSION"));
+/// Empty if there is none inside.
+#[cfg(feature = "embed")]
+const LIBRARY: &[u8] = tramline_web_embed::library!();
+#[cfg(not(feature = "embed"))]
+const LIBRARY: &[u8] = &[];
+
+/// The folder below the app's resources. There may be nothing else in it.
+const FOLDER: &str = "tramline";
+/// The library in it, as cargo calls it.
+const FILE: &str = "libtramline_web_extension.so";
+
+enum Folder {
+    /// Beside the app.
+    Found(PathBuf),
+    /// Written by this process, and taken away by it.
+    Private(TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Found(path) => path,
+            Self::Private(folder) => folder.path(),
+        }
+    }
+}
 
 struct Installed {
-    folder: TempDir,
+    folder: Folder,
     origins: String,
 }
 
 static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
 
-/// Writes the library into a folder that only this user may enter, and has WebKit load it into
-/// processes that it starts from now on.
-pub(super) fn install(origins: &[String]) -> io::Result<()> {
+/// Has WebKit load the library into processes that it starts from now on.
+pub(super) fn install(app: &AppHandle<Wry>, origins: &[String]) -> io::Result<()> {
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if installed.is_some() {
         return Ok(());
     }
-    // Folders of this kind are made for this user alone (0700).
-    let folder = tempfile::Builder::new().prefix("tramline-").tempdir()?;
-    std::fs::write(folder.path().join("libtramline.so"), LIBRARY)?;
+    let beside = app.path().resource_dir().ok().map(|folder| folder.join(FOLDER));
+    let folder = match beside {
+        Some(folder) if folder.join(FILE).is_file() => {
+            log::info!("tramline: the web-process extension is the one in {}", folder.display());
+            Folder::Found(folder)
+        }
+        beside => Folder::Private(unpack(beside.as_deref())?),
+    };
     hook()?;
     *installed = Some(Installed { folder, origins: origins.join("\n") });
     Ok(())
+}
+
+/// Writes the library that is inside into a folder that only this user may enter.
+fn unpack(beside: Option<&Path>) -> io::Result<TempDir> {
+    if LIBRARY.is_empty() {
+        let place = beside.map_or_else(|| "beside the app".into(), Path::to_string_lossy);
+        let why = format!("no {FILE} in {place}, and none inside the app");
+        return Err(io::Error::new(io::ErrorKind::NotFound, why));
+    }
+    // Folders of this kind are made for this user alone (0700).
+    let folder = tempfile::Builder::new().prefix("tramline-").tempdir()?;
+    std::fs::write(folder.path().join(FILE), LIBRARY)?;
+    Ok(folder)
 }
 
 /// Takes the folder away.
@@ -89,7 +134,7 @@ unsafe extern "C" fn on_start(
 fn configure(context: &WebContext) {
     let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(Installed { folder, origins }) = &*installed else { return };
-    let path: &Path = folder.path();
+    let path = folder.path();
     // A path that is no text: pages then find no functions, and say so by Tauri's own way.
     let Some(path) = path.to_str() else { return };
     context.set_web_extensions_directory(path);

@@ -91,7 +91,13 @@ impl Hop {
         if message.name().as_deref() != Some(HAND_OVER) {
             return false;
         }
-        if let Err(why) = self.take_socket(view, message) {
+        if let Some(other) = version_of(message).filter(|version| *version != VERSION) {
+            // Installed beside the app, and not with it.
+            self.say(&format!(
+                "the web-process extension speaks version {other}, the app {VERSION}; install the \
+                 one that belongs to the app"
+            ));
+        } else if let Err(why) = self.take_socket(view, message) {
             self.say(why);
         }
         true
@@ -102,12 +108,9 @@ impl Hop {
         view: &WebView,
         message: &UserMessage,
     ) -> Result<(), &'static str> {
+        version_of(message).ok_or("a message without a version")?;
         let files = message.fd_list().map(|list| own(&list)).unwrap_or_default();
         let [socket] = <[OwnedFd; 1]>::try_from(files).map_err(|_| "not one descriptor")?;
-        let version = message.parameters().and_then(|parameters| parameters.get::<u32>());
-        if version != Some(VERSION) {
-            return Err("an extension of another version");
-        }
         // What the page says of itself does not count.
         let origin = self.local_origin(view).ok_or("a page of another origin")?;
         let page = self.page.get();
@@ -193,6 +196,11 @@ impl Hop {
             stays_stock(&format!("page '{}': {why}", self.webview.label()));
         }
     }
+}
+
+/// The version that a message states.
+fn version_of(message: &UserMessage) -> Option<u32> {
+    message.parameters().and_then(|parameters| parameters.get::<u32>())
 }
 
 /// The descriptors of a message.

@@ -49,7 +49,7 @@ fn plugin(links: Arc<Links>, options: Options) -> TauriPlugin<Wry> {
     PluginBuilder::new("tramline")
         .setup(move |app, _| {
             let origins = origins_of_app.get_or_init(|| hop::origins_of(app));
-            if let Err(error) = extension::install(origins) {
+            if let Err(error) = extension::install(app, origins) {
                 stays_stock(&format!("the web-process extension was not installed: {error}"));
             }
             Ok(())
