@@ -13,6 +13,7 @@ mod nightly;
 mod node;
 mod oracle;
 mod semantics;
+mod showcase;
 mod tauri;
 mod tsan;
 

@@ -94,6 +94,12 @@ pub(crate) fn run_test(root: &Path) -> Run {
                 wrong += 1;
             }
         }
+        for mode in ["stock", "accelerated", "parked"] {
+            wrong += forwarded(mode, &app.run(mode, "forward", false)?)?;
+        }
+        for (way, arguments) in crate::showcase::RUNS {
+            crate::showcase::smoke(&app.showcase, way, arguments)?;
+        }
         println!("{} cases stock, accelerated and parked; {wrong} wrong", cases_of(&stock).len());
         if wrong == 0 { Ok(()) } else { Err("differences, see above".to_owned()) }
     })
@@ -132,6 +138,7 @@ fn compare_api(app: &App, packages: &Path) -> Result<usize, String> {
 
 struct App {
     program: PathBuf,
+    showcase: PathBuf,
     folder: PathBuf,
     lives: std::cell::OnceCell<Value>,
 }
@@ -152,7 +159,8 @@ fn build(root: &Path) -> Result<App, String> {
     steps::cargo(root, &["build", "--workspace"], &[])?;
     let target = steps::target_dir(root);
     let program = target.join("release/tramline-tauri-e2e");
-    Ok(App { program, folder: target, lives: std::cell::OnceCell::new() })
+    let showcase = target.join("release/tramline-tauri-showcase");
+    Ok(App { program, showcase, folder: target, lives: std::cell::OnceCell::new() })
 }
 
 impl App {
@@ -195,6 +203,19 @@ fn cases(report: &Value, on_ring: bool) -> Result<Value, String> {
     Ok(report["results"].clone())
 }
 
+/// Commands of a sidecar: the page itself knows what must come of each case.
+fn forwarded(mode: &str, report: &Value) -> Result<usize, String> {
+    if report["up"] != Value::Bool(mode != "stock") || report["cases"].as_u64().is_none() {
+        return Err(format!("the page was not where it should be: {report}"));
+    }
+    let wrong = report["wrong"].as_object().into_iter().flatten();
+    Ok(wrong
+        .map(|(case, said)| {
+            eprintln!("forwarded, {mode}: {case}: {said}");
+        })
+        .count())
+}
+
 fn cases_of(results: &Value) -> BTreeSet<&String> {
     results.as_object().into_iter().flatten().map(|(name, _)| name).collect()
 }
@@ -219,6 +240,14 @@ fn compare(mode: &str, stock: &Value, other: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_forwarded_case_that_is_wrong_counts_and_a_page_elsewhere_is_an_error() {
+        let report = serde_json::json!({ "up": true, "cases": 2, "wrong": { "a": {} } });
+        assert_eq!(forwarded("accelerated", &report), Ok(1));
+        assert!(forwarded("stock", &report).is_err());
+        assert!(forwarded("accelerated", &serde_json::json!({ "failed": "x" })).is_err());
+    }
 
     #[test]
     fn a_difference_counts_unless_it_is_declared() {

@@ -15,7 +15,8 @@ use crate::setting;
 /// When each call of the load under way was served.
 static STAMPS: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 
-fn stamp() {
+/// A call has come.
+pub(crate) fn stamp() {
     let mut stamps = STAMPS.lock().unwrap_or_else(PoisonError::into_inner);
     if stamps.len() < stamps.capacity() {
         stamps.push(Instant::now());

@@ -3,15 +3,18 @@
 //! | variable | says |
 //! |---|---|
 //! | `TRAMLINE_E2E_MODE` | `stock` or `accelerated`, the default, or `parked`: without polling |
-//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `bench`, `soak`, `api`, or `hot`, for a profiler |
+//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `forward`, `bench`, `soak`, `api`, or `hot`, for a profiler |
 //! | `TRAMLINE_E2E_NPM` | the folder of the packages that the task `api` imports |
 //! | `TRAMLINE_E2E_SECONDS` | how long `soak` lasts |
 //! | `TRAMLINE_E2E_QUICK` | if set, a tenth of the loads |
 //! | `TRAMLINE_E2E_OUT` | the file for the report |
 //! | `TRAMLINE_E2E_BEGUN` | the file that is made when the window system has let the app in |
+//!
+//! With the argument `worker` it is the sidecar of `forward` and `bench`.
 
 mod bench;
 mod commands;
+mod forward;
 mod lives;
 mod npm;
 mod soak;
@@ -25,6 +28,13 @@ fn main() {
     // Only the first logger counts, and there is no other.
     let _ = log::set_logger(&ToStandardError);
     log::set_max_level(log::LevelFilter::Info);
+    if std::env::args().nth(1).as_deref() == Some(forward::WORKER) {
+        // It ends with the app.
+        if let Err(error) = tramline_tauri_worker::run() {
+            log::error!("the worker did not run: {error}");
+        }
+        return;
+    }
     let builder = Builder::default().manage(commands::Counts::default()).setup(|app| {
         commands::listen(app.handle());
         setting("BEGUN").map_or(Ok(()), |path| std::fs::write(path, ""))?;
@@ -48,9 +58,10 @@ fn main() {
 }
 
 fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
-    builder.invoke_handler(tauri::generate_handler![
+    forward::Behind(builder).invoke_handler(tauri::generate_handler![
         commands::task,
         commands::report,
+        commands::own_pid,
         commands::on_ring,
         commands::nothing,
         commands::echo,
@@ -75,6 +86,7 @@ fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
         lives::foreign_url,
         lives::open_second,
         lives::close_second,
+        forward::kill_worker,
         soak::soak_begin,
         soak::soak_call,
         soak::soak_fault,

@@ -47,6 +47,24 @@
     return invoke('bench_done', { name, count })
   }
 
+  // A command of the app's own against one of the sidecar's, in turn, and what the latter adds: the
+  // machine is not the same for long. Medians of the rounds.
+  const forwarded = async (rows, count, rounds) => {
+    const median = (found) => found.map((x) => x).sort((a, b) => a - b)[found.length >> 1]
+    const local = []
+    const there = []
+    for (let round = 0; round < rounds; round++) {
+      local.push(await inTurn('local', count, () => invoke('bench_nothing')))
+      there.push(await inTurn('forwarded', count, () => invoke('nothing_there')))
+    }
+    const of = (found, key) => median(found.map((times) => times[key]))
+    const row = (found) => ({ p50_us: of(found, 'p50_us'), p99_us: of(found, 'p99_us'), count })
+    rows['local command beside a forwarded one'] = row(local)
+    rows['forwarded command'] = row(there)
+    const added = there.map((times, i) => ({ p50_us: times.p50_us - local[i].p50_us, p99_us: times.p99_us - local[i].p99_us }))
+    rows['forwarding adds'] = row(added)
+  }
+
   // For a profiler.
   window.runHot = async () => {
     await Promise.all(Array.from({ length: 64 }, async () => { for (;;) await invoke('bench_nothing') }))
@@ -74,6 +92,8 @@
     await invoke('bench_timer_start')
     rows['64 in flight, no arguments'] = await atOnce('j', n(40000), () => invoke('bench_nothing'))
     rows['16 ms timer meanwhile, late at most'] = await invoke('bench_timer_stop')
+    await forwarded(rows, n(2000), 5)
+    rows['64 in flight, forwarded'] = await atOnce('p', n(40000), () => invoke('nothing_there'))
     rows['64 in flight, 1 KiB'] = await atOnce('k', n(20000), () => invoke('bench_echo', { value: kib }))
     rows['events, 45 B'] = await events('l', n(100000), 20)
     rows['events, 4 KiB'] = await events('m', n(20000), 4096)

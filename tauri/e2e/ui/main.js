@@ -8,6 +8,7 @@
     else if (task === 'soak') await window.runSoak()
     else if (task === 'hot') await window.runHot()
     else if (task === 'lives') await window.runLives()
+    else if (task === 'forward') await window.runForward()
   } catch (e) {
     await invoke('report', { text: JSON.stringify({ failed: String(e && e.stack ? e.stack : e) }) })
   }
