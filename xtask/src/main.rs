@@ -49,6 +49,9 @@ enum Task {
     /// Measures the page of a Tauri app, stock and accelerated. Wants a quiet machine, and a system that
     /// can open a window.
     TauriBench(tauri::Options),
+    /// Runs mixed load in windows of a Tauri app for a long time, and draws what memory it takes. Needs a
+    /// system that can open a window.
+    TauriSoak(tauri::SoakOptions),
     /// Runs the page of a Tauri app, stock and accelerated, and compares what comes out. Needs a system
     /// that can open a window.
     TauriTest,
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Loom => loom::loom(&root, metadata.target_directory.as_std_path()),
         Task::Node => node::node(&root, metadata.target_directory.as_std_path()),
         Task::TauriBench(options) => tauri::bench(&root, &options),
+        Task::TauriSoak(options) => tauri::soak(&root, &options),
         Task::TauriTest => tauri::test(&root),
         Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }

@@ -1,10 +1,13 @@
 //! `cargo xtask tauri-test` and `cargo xtask tauri-bench`: one app and one page in a real window,
-//! stock and accelerated.
+//! stock and accelerated. `cargo xtask tauri-soak`: the same for a long time.
 //!
 //! A workspace of its own, as the oracle is: what it is linked with, nothing else here needs.
 
+mod hostile;
 mod npm;
+mod refusals;
 mod report;
+mod soak;
 mod steps;
 mod system;
 mod versions;
@@ -18,6 +21,7 @@ use serde_json::Value;
 
 use crate::fuzz::Run;
 
+pub(crate) use self::soak::{Options as SoakOptions, soak};
 pub(crate) use self::steps::{clippy, format, tests};
 
 /// What to measure.
@@ -44,18 +48,32 @@ const WAYS: [&str; 2] = ["accelerated", "parked"];
 const LIMIT: u64 = 300;
 
 /// Cases whose outcome may differ, and why.
-const DECLARED: &[(&str, &str)] = &[(
-    "a listener that throws",
-    "Tauri's own way calls the listeners of an event in one loop, in any order, which the first \
-     that throws ends",
-)];
+const DECLARED: &[(&str, &str)] = &[
+    (
+        "a listener that throws",
+        "Tauri's own way calls the listeners of an event in one loop, in any order, which the first \
+         that throws ends",
+    ),
+    (
+        "events of two threads",
+        "Tauri puts an event for listeners in the core aside while another thread emits, and hands \
+         it out behind later ones",
+    ),
+];
 
 /// What must come out of the life of a view.
 const LIVES: &[(&str, &str)] = &[
-    ("the process was killed", "true"),
-    ("the page was loaded again", "true"),
     ("at first: on the ring", "true"),
+    ("after a reload in mid-call: on the ring", "true"),
+    ("after a reload in mid-call: an event", "0"),
+    ("calls that were held", "64"),
+    ("the process was killed", "true"),
+    ("the process was gone", "true"),
     ("after a kill: on the ring", "true"),
+    ("after a kill: an event", "0"),
+    ("a command panicked", "true"),
+    ("after a panic while the page went: on the ring", "true"),
+    ("after a panic while the page went: an event", "0"),
     ("calls that ran twice", "[]"),
     (
         "a foreign page",
@@ -100,6 +118,8 @@ pub(crate) fn run_test(root: &Path) -> Run {
         for (way, arguments) in crate::showcase::RUNS {
             crate::showcase::smoke(&app.showcase, way, arguments)?;
         }
+        wrong += refusals::compare(app)?;
+        wrong += hostile::run(root)?;
         println!("{} cases stock, accelerated and parked; {wrong} wrong", cases_of(&stock).len());
         if wrong == 0 { Ok(()) } else { Err("differences, see above".to_owned()) }
     })
@@ -147,16 +167,21 @@ fn with_app(root: &Path, then: impl FnOnce(&App) -> Result<(), String>) -> Run {
     if let Err(why) = steps::prepare(root) {
         return Run::Missing(why.into());
     }
-    match build(root).and_then(|app| then(&app)) {
+    match build(root, false).and_then(|app| then(&app)) {
         Ok(()) => Run::Clean,
         Err(why) => Run::Failed(why),
     }
 }
 
-fn build(root: &Path) -> Result<App, String> {
+/// Builds the app, which is another one if its web-process extension `attacks`.
+fn build(root: &Path, attacks: bool) -> Result<App, String> {
     // All of the workspace: built alone, the app would have other features, and its dependencies would
     // be built once more for it.
-    steps::cargo(root, &["build", "--workspace"], &[])?;
+    let mut arguments = vec!["build", "--workspace"];
+    if attacks {
+        arguments.extend(["--features", "tramline-tauri-e2e/attacks"]);
+    }
+    steps::cargo(root, &arguments, &[])?;
     let target = steps::target_dir(root);
     let program = target.join("release/tramline-tauri-e2e");
     let showcase = target.join("release/tramline-tauri-showcase");
@@ -227,7 +252,9 @@ fn compare(mode: &str, stock: &Value, other: &Value) -> usize {
         let same = stock.get(*case) == other.get(*case);
         match (same, declared) {
             (true, _) => {}
-            (false, Some((_, why))) => println!("{mode}: {case}: differs, as it may: {why}"),
+            (false, Some((_, why))) => {
+                println!("{mode}: {case}: differs, as it may: {why}: {}", other[*case]);
+            }
             (false, None) => {
                 wrong += 1;
                 eprintln!("{mode}: {case}\n  stock: {}\n  {mode}: {}", stock[*case], other[*case]);

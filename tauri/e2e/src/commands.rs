@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -177,7 +177,52 @@ pub(crate) fn count_up(counts: State<'_, Counts>, id: u32) {
 }
 
 #[tauri::command]
+pub(crate) fn count_of(counts: State<'_, Counts>, id: u32) -> u32 {
+    let runs = counts.runs.lock().unwrap_or_else(PoisonError::into_inner);
+    runs.get(&id).copied().unwrap_or_default()
+}
+
+#[tauri::command]
 pub(crate) fn counted_twice(counts: State<'_, Counts>) -> Vec<u32> {
     let runs = counts.runs.lock().unwrap_or_else(PoisonError::into_inner);
     runs.iter().filter(|(id, runs)| **runs > 1 || **id == 999).map(|(id, _)| *id).collect()
+}
+
+#[derive(Clone, Serialize)]
+struct ByOne {
+    who: usize,
+    index: usize,
+}
+
+/// Two threads emit at once; returns when both are through.
+#[tauri::command]
+pub(crate) async fn emit_by_two(app: AppHandle, name: String, count: usize) -> Result<(), String> {
+    let both = Arc::new(Barrier::new(2));
+    let emit = |who: usize| {
+        let (app, name, both) = (app.clone(), name.clone(), Arc::clone(&both));
+        std::thread::spawn(move || {
+            both.wait();
+            (0..count).try_for_each(|index| app.emit(&name, ByOne { who, index }))
+        })
+    };
+    let threads = [emit(0), emit(1)];
+    for thread in threads {
+        let emitted = thread.join().map_err(|_| "a panic".to_owned())?;
+        emitted.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// A page of another origin, for a frame: tells its parent what it finds.
+const FRAME: &str = r#"<!doctype html><script type="module">
+const found = (name) => name in window
+const tell = (asked) =>
+  parent.postMessage({ kind: 'frame', functions: found('__TRAMLINE_NATIVE__'), asked }, '*')
+fetch('ipc://localhost/count_up', { method: 'POST', body: '{"id":888}', headers: { 'Content-Type': 'application/json' } })
+  .then((r) => tell(r.status), () => tell('refused'))
+</script>"#;
+
+#[tauri::command]
+pub(crate) fn frame_url() -> Result<String, String> {
+    crate::lives::serve(FRAME, |_| {})
 }

@@ -3,7 +3,7 @@
 //! | variable | says |
 //! |---|---|
 //! | `TRAMLINE_E2E_MODE` | `stock` or `accelerated`, the default, or `parked`: without polling |
-//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `forward`, `bench`, `soak`, `api`, or `hot`, for a profiler |
+//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `forward`, `hostile`, `refusals`, `bench`, `soak`, `api`, or `hot`, for a profiler |
 //! | `TRAMLINE_E2E_NPM` | the folder of the packages that the task `api` imports |
 //! | `TRAMLINE_E2E_SECONDS` | how long `soak` lasts |
 //! | `TRAMLINE_E2E_QUICK` | if set, a tenth of the loads |
@@ -15,9 +15,12 @@
 mod bench;
 mod commands;
 mod forward;
+mod hostile;
 mod lives;
 mod npm;
+mod refusals;
 mod soak;
+mod views;
 
 use std::io::Write as _;
 
@@ -38,8 +41,12 @@ fn main() {
     let builder = Builder::default().manage(commands::Counts::default()).setup(|app| {
         commands::listen(app.handle());
         setting("BEGUN").map_or(Ok(()), |path| std::fs::write(path, ""))?;
+        if setting("TASK").as_deref() == Some("refusals") {
+            refusals::open(app.handle())?;
+        }
         Ok(())
     });
+    let builder = builder.plugin(refusals::guarded());
     let builder = match setting("MODE").as_deref() {
         Some("stock") => builder,
         mode => {
@@ -76,19 +83,37 @@ fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
         commands::stream_raw,
         commands::emit_some,
         commands::emit_to_target,
+        commands::emit_by_two,
+        commands::frame_url,
         commands::heard,
         commands::count_up,
+        commands::count_of,
         commands::counted_twice,
         lives::step,
         lives::note,
         lives::report_notes,
         lives::kill_web_process,
+        lives::hold,
+        lives::open_gate,
+        lives::panics,
         lives::foreign_url,
         lives::open_second,
         lives::close_second,
         forward::kill_worker,
+        hostile::hostile_at,
+        hostile::hostile_logged,
+        hostile::hostile_next,
+        hostile::hostile_done,
+        hostile::hostile_flood,
+        hostile::hostile_foreign,
+        hostile::hostile_threads,
+        hostile::hostile_memory,
+        hostile::hostile_forbidden,
+        hostile::hostile_forbidden_ran,
+        refusals::refusals_told,
         soak::soak_begin,
         soak::soak_call,
+        soak::soak_later,
         soak::soak_fault,
         bench::bench_quick,
         bench::bench_start,
@@ -121,6 +146,7 @@ impl log::Log for ToStandardError {
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        hostile::note_fault(&record.args().to_string());
         // Nowhere to complain to.
         let _ = writeln!(std::io::stderr(), "{}: {}", record.level(), record.args());
     }

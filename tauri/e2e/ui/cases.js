@@ -203,6 +203,37 @@
         frame.srcdoc = '<p>inside</p>'
         document.body.append(frame)
       }),
+    'frames of every kind get nothing and are refused': async () => {
+      const got = {}
+      const frames = { same: { src: 'frame.html' }, srcdoc: { srcdoc: '<script src="frame.js"><\/script>' }, foreign: { src: await invoke('frame_url') } }
+      for (const [name, given] of Object.entries(frames)) {
+        const frame = Object.assign(document.createElement('iframe'), given)
+        got[name] = await new Promise((resolve) => {
+          window.onmessage = (e) => e.data.kind === 'frame' && resolve(e.data)
+          document.body.append(frame)
+        })
+        frame.remove()
+      }
+      return [got, await invoke('count_of', { id: 888 })]
+    },
+    'events of two threads': async () => {
+      const each = 20000
+      const last = [-1, -1]
+      const found = { 'out of order': 0, lost: 0 }
+      let count = 0
+      let done
+      const all = new Promise((resolve) => (done = resolve))
+      const unlisten = await listen('by-two', ({ payload: { who, index } }) => {
+        if (index < last[who]) found['out of order'] += 1
+        last[who] = Math.max(last[who], index)
+        if ((count += 1) === 2 * each) done()
+      })
+      await invoke('emit_by_two', { name: 'by-two', count: each })
+      const limit = pause(8000).then(() => (found.lost = 2 * each - count))
+      await Promise.race([all, limit])
+      unlisten()
+      return found
+    },
     'the internals look as they did': () => {
       const descriptor = Object.getOwnPropertyDescriptor(window.__TAURI_INTERNALS__, 'postMessage')
       return [descriptor.writable, descriptor.configurable, descriptor.enumerable, typeof descriptor.value, Object.keys(window).filter((k) => /tram/i.test(k))]

@@ -176,6 +176,11 @@ impl Bytes<'_> {
         true
     }
 
+    #[cfg(feature = "attacks")]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Its first `len` bytes, if there are as many.
     pub(crate) fn get(&self, len: usize) -> Option<&[u8]> {
         // SAFETY:
@@ -249,6 +254,13 @@ impl<'a> Arguments<'a> {
         let number = unsafe { JSValueToNumber(self.ctx, value, null_mut()) };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
         (0.0..=f64::from(u32::MAX)).contains(&number).then_some(number as usize)
+    }
+
+    /// A boolean.
+    #[cfg(feature = "attacks")]
+    pub(crate) fn truth(&self, index: usize) -> bool {
+        // SAFETY: a live value of this context.
+        self.get(index).is_some_and(|value| unsafe { JSValueToBoolean(self.ctx, value) })
     }
 
     /// Appends a string to `target` as UTF-8: false, and nothing, if it is none.

@@ -7,6 +7,8 @@
 //!
 //! Frames inside a page get nothing, nor do pages of other origins.
 
+#[cfg(feature = "attacks")]
+mod attacks;
 mod functions;
 mod incoming;
 mod js;
@@ -15,7 +17,7 @@ mod sys;
 mod text;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,6 +42,8 @@ thread_local! {
     static PAGES: RefCell<HashMap<usize, Rc<Page>>> = RefCell::default();
     /// The number of the page that each of WebKit's pages shows.
     static SHOWN: RefCell<HashMap<u64, usize>> = RefCell::default();
+    /// Pages of WebKit's that will tell when they are gone.
+    static WATCHED: RefCell<HashSet<u64>> = RefCell::default();
     static LAST_NUMBER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -165,6 +169,11 @@ unsafe fn page_begins(page: *mut WebKitWebPage, frame: *mut WebKitFrame) {
     }
     // SAFETY: text that ends with a zero byte, alive until the frame goes elsewhere.
     let uri = unsafe { CStr::from_ptr(uri) }.to_string_lossy();
+    #[cfg(feature = "attacks")]
+    // SAFETY: live objects, and the main thread.
+    unsafe {
+        attacks::offer(page, frame, view);
+    };
     if !is_ours(&uri) {
         return;
     }
@@ -184,6 +193,10 @@ unsafe fn page_begins(page: *mut WebKitWebPage, frame: *mut WebKitFrame) {
     LAST_NUMBER.set(number);
     // SAFETY: a live page.
     unsafe { hand_over(page, Some(theirs)) };
+    #[cfg(feature = "attacks")]
+    if uri.contains("silent") {
+        return attacks::keep(ours);
+    }
     let spawned =
         std::thread::Builder::new().name("tramline-meet".into()).spawn(move || meet(number, ours));
     if spawned.is_err() {
@@ -194,8 +207,37 @@ unsafe fn page_begins(page: *mut WebKitWebPage, frame: *mut WebKitFrame) {
         return;
     }
     context.set_global(NATIVE_NAME, native);
-    PAGES.with_borrow_mut(|pages| pages.insert(number, Rc::new(Page::new(context))));
+    let shown = Page::new(context);
+    #[cfg(feature = "attacks")]
+    shown.mute.set(uri.contains("mute"));
+    PAGES.with_borrow_mut(|pages| pages.insert(number, Rc::new(shown)));
     SHOWN.with_borrow_mut(|shown| shown.insert(view, number));
+    // SAFETY: a live page, which has this number.
+    unsafe { watch(page, view) };
+}
+
+/// Has what a view shows retired when the view is closed, and its process goes on.
+///
+/// # Safety
+///
+/// A live page with the number `view`, and the main thread.
+unsafe fn watch(page: *mut WebKitWebPage, view: u64) {
+    let Ok(number) = usize::try_from(view) else { return };
+    if WATCHED.with_borrow_mut(|watched| watched.insert(view)) {
+        let data = std::ptr::without_provenance_mut::<c_void>(number);
+        // SAFETY: a live object; the function lives for ever, and the data is only a number.
+        unsafe { gobject_sys::g_object_weak_ref(page.cast(), Some(view_closed), data) };
+    }
+}
+
+unsafe extern "C" fn view_closed(data: gpointer, _page: *mut gobject_sys::GObject) {
+    let view = data.addr() as u64;
+    let run = AssertUnwindSafe(|| {
+        WATCHED.with_borrow_mut(|watched| watched.remove(&view));
+        retire(view);
+    });
+    // A panic must not cross into C.
+    let _ = catch_unwind(run);
 }
 
 fn is_ours(uri: &str) -> bool {
@@ -221,6 +263,13 @@ fn retire(view: u64) {
 /// The page with this number.
 fn page(number: usize) -> Option<Rc<Page>> {
     PAGES.with_borrow(|pages| pages.get(&number).cloned())
+}
+
+/// The page that this view shows.
+#[cfg(feature = "attacks")]
+fn page_of_view(view: usize) -> Option<Rc<Page>> {
+    let number = SHOWN.with_borrow(|shown| shown.get(&(view as u64)).copied());
+    number.and_then(page)
 }
 
 /// Sends the core its end of the socket, and the version; only that if the core's is another one.

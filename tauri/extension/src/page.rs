@@ -46,6 +46,11 @@ pub(crate) struct Page {
     /// The message whose body the page is fetching, and how far it has come.
     pub(crate) fetched: RefCell<Fetched>,
     retry: Cell<Duration>,
+    #[cfg(feature = "attacks")]
+    deaf: Cell<bool>,
+    /// Says no hello.
+    #[cfg(feature = "attacks")]
+    pub(crate) mute: Cell<bool>,
 }
 
 pub(crate) struct Link {
@@ -70,7 +75,21 @@ impl Page {
             batch: RefCell::default(),
             fetched: RefCell::default(),
             retry: Cell::new(RETRY_FIRST),
+            #[cfg(feature = "attacks")]
+            deaf: Cell::new(false),
+            #[cfg(feature = "attacks")]
+            mute: Cell::new(false),
         }
+    }
+
+    #[cfg(feature = "attacks")]
+    pub(crate) fn go_deaf(&self) {
+        self.deaf.set(true);
+    }
+
+    #[cfg(feature = "attacks")]
+    pub(crate) fn send_anything(&self, bytes: &[u8], last: bool) -> bool {
+        self.link.get().is_some_and(|link| link.outbox.send_part(&[], bytes, last).is_ok())
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -100,6 +119,10 @@ impl Page {
     }
 
     fn say_hello(&self) {
+        #[cfg(feature = "attacks")]
+        if self.mute.get() {
+            return;
+        }
         if let Some(link) = self.link.get()
             && let Some(hello) = self.hello.borrow_mut().take()
         {
@@ -232,6 +255,10 @@ impl Handler for Incoming {
     fn dispatch(&self, readable: bool) -> Next {
         let Some(page) = self.0.upgrade() else { return Next::Remove };
         let Some(link) = page.link.get() else { return Next::Remove };
+        #[cfg(feature = "attacks")]
+        if page.deaf.get() {
+            return Next::Remove;
+        }
         link.inlet.wake();
         if link.outbox.is_stuck() {
             let moved = link.outbox.pump();

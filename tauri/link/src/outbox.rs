@@ -8,9 +8,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tramline_core::transport::{Sender, Signal};
 use tramline_core::{LinkError, SendError};
 
-/// What may wait for room, in bytes. A choice: above it the page has not read for a long time, and
-/// the link is given up; Tauri's own way would keep all of it in memory, too.
+/// What may wait for room, in bytes of memory: what messages hold, and what each takes beside. A
+/// choice: two of the largest messages; above it the other end has not read for a long time, and the
+/// link is given up. Tauri's own way would keep all of it, and more, in the web engine's queue.
 const MAX_WAITING: usize = 512 << 20;
+
+/// How many messages may wait. A choice: some seconds of the most events that were ever measured
+/// (a million each second), and a queue that is no longer than 160 MiB itself.
+const MAX_WAITING_COUNT: usize = 4 << 20;
+
+/// What a message takes in memory beside its bytes: its place in the queue, which has twice as many
+/// as it needs at worst, and what an allocator adds.
+const OVERHEAD: usize = 2 * size_of::<Waiting>() + 16;
+
+/// Above this much that waits, in bytes as in `MAX_WAITING`, the other end is served no more calls
+/// until it has read: else each call that it makes would add an answer. A choice: two rings.
+const CLOGGED_ABOVE: usize = 32 << 20;
+
+/// Places that the queue keeps when it has run empty. A choice: 40 KiB.
+const KEPT_PLACES: usize = 1024;
 
 /// Up to here head and body are put together in the ring.
 const JOINED_UP_TO: usize = 64 << 10;
@@ -40,7 +56,7 @@ impl Body<'_> {
     }
 }
 
-/// Why a message was not taken.
+/// Why a message was not taken: the other end will never have seen the whole of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutboxError {
     /// The link is over.
@@ -60,7 +76,14 @@ struct Inner {
     /// None when the link is over.
     sender: Option<Box<dyn Sender>>,
     waiting: VecDeque<Waiting>,
+    /// What they take, see `MAX_WAITING`.
     waiting_len: usize,
+}
+
+impl Waiting {
+    fn len_in_memory(&self) -> usize {
+        self.bytes.capacity().saturating_add(OVERHEAD)
+    }
 }
 
 /// The outgoing half of a link. Messages leave in the order in which they were sent.
@@ -69,6 +92,8 @@ pub struct Outbox {
     signal: Box<dyn Signal>,
     max_message_len: usize,
     stuck: AtomicBool,
+    clogged: AtomicBool,
+    overflowed: AtomicBool,
     /// Called when something begins to wait, from whatever thread.
     on_stuck: Box<dyn Fn() + Send + Sync>,
 }
@@ -94,6 +119,8 @@ impl Outbox {
             signal,
             max_message_len,
             stuck: AtomicBool::new(false),
+            clogged: AtomicBool::new(false),
+            overflowed: AtomicBool::new(false),
             on_stuck: Box::new(on_stuck),
         }
     }
@@ -107,7 +134,9 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`OutboxError`]; the message is then lost.
+    /// [`OutboxError`]; the message is then lost, and the other end never acts on it. If the link
+    /// ends when the whole of it is in the ring or waits for room, nobody knows what becomes of it:
+    /// that is no error here, for the message must not be sent again by another way.
     pub fn send(&self, head: &[u8], body: Body<'_>) -> Result<(), OutboxError> {
         let len = head.len().saturating_add(body.bytes().len());
         if len > self.max_message_len {
@@ -116,9 +145,12 @@ impl Outbox {
         let mut inner = self.lock();
         if inner.waiting.is_empty() && len <= JOINED_UP_TO {
             match inner.join(head, body.bytes(), len) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.flush(&mut inner);
+                    return Ok(());
+                }
                 Err(SendError::Full) => {}
-                Err(_) => return Err(self.give_up(&mut inner)),
+                Err(_) => return Err(self.lose(&mut inner)),
             }
         }
         if body.bytes().is_empty() {
@@ -127,7 +159,8 @@ impl Outbox {
             self.piece(&mut inner, Body::Borrowed(head), false)?;
             self.piece(&mut inner, body, true)?;
         }
-        self.settle(&mut inner)
+        self.settle(&mut inner);
+        Ok(())
     }
 
     /// Sends two parts of a message that ends with the second if that is the `last`; not both may be
@@ -135,7 +168,7 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`OutboxError::Closed`]; the message is then lost.
+    /// [`OutboxError::Closed`], as with [`send`](Self::send).
     pub fn send_part(&self, head: &[u8], part: &[u8], last: bool) -> Result<(), OutboxError> {
         let mut inner = self.lock();
         if !head.is_empty() {
@@ -144,7 +177,8 @@ impl Outbox {
         if !part.is_empty() {
             self.piece(&mut inner, Body::Borrowed(part), last)?;
         }
-        self.settle(&mut inner)
+        self.settle(&mut inner);
+        Ok(())
     }
 
     fn piece(&self, inner: &mut Inner, bytes: Body<'_>, last: bool) -> Result<(), OutboxError> {
@@ -153,32 +187,51 @@ impl Outbox {
             match inner.try_piece(bytes.bytes(), &mut sent, last) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => {}
-                Err(_) => return Err(self.give_up(inner)),
+                Err(_) => return Err(self.lose(inner)),
             }
         }
-        inner.waiting_len = inner.waiting_len.saturating_add(bytes.bytes().len());
-        if inner.waiting_len > MAX_WAITING {
+        let waiting = Waiting { bytes: bytes.into_vec(), sent, last };
+        inner.waiting_len = inner.waiting_len.saturating_add(waiting.len_in_memory());
+        if inner.waiting_len > MAX_WAITING || inner.waiting.len() >= MAX_WAITING_COUNT {
+            self.overflowed.store(true, Ordering::Relaxed);
             return Err(self.give_up(inner));
         }
-        inner.waiting.push_back(Waiting { bytes: bytes.into_vec(), sent, last });
+        inner.waiting.push_back(waiting);
         Ok(())
     }
 
-    fn settle(&self, inner: &mut Inner) -> Result<(), OutboxError> {
+    /// Shows the other end what was put into its ring.
+    fn flush(&self, inner: &mut Inner) {
         match inner.sender.as_mut().map(|sender| sender.flush()) {
             Some(Ok(())) => {}
-            _ => return Err(self.give_up(inner)),
+            _ => drop(self.lose(inner)),
         }
+    }
+
+    fn settle(&self, inner: &mut Inner) {
+        self.flush(inner);
+        self.clogged.store(inner.waiting_len > CLOGGED_ABOVE, Ordering::Relaxed);
         if !inner.waiting.is_empty() && !self.stuck.swap(true, Ordering::Relaxed) {
             (self.on_stuck)();
         }
-        Ok(())
     }
 
     /// Whether something waits for room.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Whether so much waits that the other end should be served no more until it has read.
+    #[must_use]
+    pub fn is_clogged(&self) -> bool {
+        self.clogged.load(Ordering::Relaxed)
+    }
+
+    /// Whether the link was given up because the other end did not read.
+    #[must_use]
+    pub fn has_overflowed(&self) -> bool {
+        self.overflowed.load(Ordering::Relaxed)
     }
 
     /// Sends what waits, as far as there is room: true if that was anything.
@@ -191,7 +244,7 @@ impl Outbox {
             moved |= next.sent != before;
             match result {
                 Ok(()) => {
-                    inner.waiting_len = inner.waiting_len.saturating_sub(next.bytes.len());
+                    inner.waiting_len = inner.waiting_len.saturating_sub(next.len_in_memory());
                     moved = true;
                 }
                 Err(SendError::Full) => {
@@ -199,16 +252,17 @@ impl Outbox {
                     break;
                 }
                 Err(_) => {
-                    self.give_up(&mut inner);
+                    self.lose(&mut inner);
                     return false;
                 }
             }
         }
-        self.stuck.store(!inner.waiting.is_empty(), Ordering::Relaxed);
-        if self.settle(&mut inner).is_err() {
-            return false;
+        if inner.waiting.is_empty() && inner.waiting.capacity() > KEPT_PLACES {
+            inner.waiting = VecDeque::new();
         }
-        moved
+        self.stuck.store(!inner.waiting.is_empty(), Ordering::Relaxed);
+        self.settle(&mut inner);
+        moved && inner.sender.is_some()
     }
 
     /// Ends the link: what comes later is refused, and the other end is told.
@@ -219,10 +273,17 @@ impl Outbox {
 
     fn give_up(&self, inner: &mut Inner) -> OutboxError {
         self.signal.close();
+        self.lose(inner)
+    }
+
+    /// The link is over, and known to be: nothing more goes out. It is not closed from here, for what
+    /// the other end sent before it left has still to be read.
+    fn lose(&self, inner: &mut Inner) -> OutboxError {
         inner.sender = None;
-        inner.waiting.clear();
+        inner.waiting = VecDeque::new();
         inner.waiting_len = 0;
         self.stuck.store(false, Ordering::Relaxed);
+        self.clogged.store(false, Ordering::Relaxed);
         OutboxError::Closed
     }
 }
@@ -238,7 +299,6 @@ impl Inner {
         slot.copy_from_slice(head);
         rest.copy_from_slice(body);
         sender.commit(len);
-        sender.flush()?;
         Ok(())
     }
 

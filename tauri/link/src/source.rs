@@ -15,6 +15,10 @@ use glib_sys::{GSource, GSourceFunc, GSourceFuncs, gboolean, gpointer};
 /// urgent, such as drawing, is done. Measured with the prototype.
 const TURN_AFTER: Duration = Duration::from_millis(4);
 
+/// How long a look at descriptors takes at least if the loop slept meanwhile. A choice: some times
+/// what it takes without.
+const ASLEEP_AFTER: Duration = Duration::from_micros(50);
+
 /// What a source does. All of it runs on the main loop's thread.
 pub trait Handler {
     /// Before the loop sleeps: whether to go on at once, or when to look again.
@@ -46,9 +50,13 @@ pub enum Next {
 struct State {
     handler: Rc<dyn Handler>,
     tag: Cell<gpointer>,
-    /// Since when it has been ready without a break.
+    /// Since when it has had every turn of the loop.
     ready_since: Cell<Option<Instant>>,
+    /// When the loop began to sleep for it, if it did.
+    asleep_since: Cell<Option<Instant>>,
     ready: Cell<bool>,
+    /// This turn is for others, and the descriptor is not looked at.
+    misses: Cell<bool>,
     /// When to look again.
     look_at: Cell<Option<Instant>>,
 }
@@ -98,7 +106,9 @@ impl Source {
             handler,
             tag: Cell::new(tag),
             ready_since: Cell::new(None),
+            asleep_since: Cell::new(None),
             ready: Cell::new(false),
+            misses: Cell::new(false),
             look_at: Cell::new(None),
         });
         // SAFETY: `g_source_new` allocated as many bytes as `Raw` has, aligned for pointers.
@@ -144,12 +154,25 @@ unsafe fn state<'a>(source: *mut GSource) -> Option<&'a State> {
 unsafe extern "C" fn prepare(source: *mut GSource, timeout: *mut i32) -> gboolean {
     // SAFETY: GLib calls it with our source, on the loop's thread.
     let Some(state) = (unsafe { state(source) }) else { return ffi::GFALSE };
+    if state.misses.replace(false) {
+        // Something more urgent had the turn that was missed.
+        // SAFETY: as above, and the source is alive.
+        unsafe { watch_fd(source, state, READABLE) };
+    }
+    if state.misses_a_turn() {
+        // GLib takes a source for ready if its descriptor is, whatever `check` says.
+        // SAFETY: as above.
+        unsafe { watch_fd(source, state, 0) };
+        state.misses.set(true);
+        // SAFETY: GLib passes a place for the answer.
+        unsafe { *timeout = 0 };
+        return ffi::GFALSE;
+    }
     let turn = guarded(|| state.handler.prepare()).unwrap_or(Turn::Sleep);
     if !matches!(turn, Turn::SleepAtMost(_)) {
         state.look_at.set(None);
     }
     let (ready, wait_ms) = match turn {
-        Turn::Ready if state.misses_a_turn() => (false, 0),
         Turn::Ready => (true, 0),
         Turn::Sleep => (false, -1),
         Turn::SleepAtMost(time) => {
@@ -162,10 +185,8 @@ unsafe extern "C" fn prepare(source: *mut GSource, timeout: *mut i32) -> gboolea
             (false, i32::try_from(left).unwrap_or(i32::MAX).saturating_add(1))
         }
     };
-    if turn != Turn::Ready {
-        state.ready_since.set(None);
-    }
     state.ready.set(ready);
+    state.asleep_since.set((!ready && state.ready_since.get().is_some()).then(Instant::now));
     // SAFETY: GLib passes a place for the answer.
     unsafe { *timeout = wait_ms };
     ffi::gboolean::from(ready)
@@ -174,11 +195,7 @@ unsafe extern "C" fn prepare(source: *mut GSource, timeout: *mut i32) -> gboolea
 impl State {
     /// Whether others have waited long enough.
     fn misses_a_turn(&self) -> bool {
-        let Some(since) = self.ready_since.get() else {
-            self.ready_since.set(Some(Instant::now()));
-            return false;
-        };
-        let misses = since.elapsed() >= TURN_AFTER;
+        let misses = self.ready_since.get().is_some_and(|since| since.elapsed() >= TURN_AFTER);
         if misses {
             self.ready_since.set(None);
         }
@@ -186,13 +203,32 @@ impl State {
     }
 }
 
+/// # Safety
+///
+/// As [`state`], which `state` is from.
+unsafe fn watch_fd(source: *mut GSource, state: &State, events: ffi::GIOCondition) {
+    // SAFETY: the tag is this source's, and stays so until it is finalized.
+    unsafe { ffi::g_source_modify_unix_fd(source, state.tag.get(), events) };
+}
+
 unsafe extern "C" fn check(source: *mut GSource) -> gboolean {
     // SAFETY: GLib calls it with our source, on the loop's thread.
     let Some(state) = (unsafe { state(source) }) else { return ffi::GFALSE };
+    if state.misses.replace(false) {
+        // SAFETY: as above.
+        unsafe { watch_fd(source, state, READABLE) };
+        return ffi::GFALSE;
+    }
     // SAFETY: as above.
     let readable = unsafe { is_readable(source, state) };
     let due = state.look_at.get().is_some_and(|at| Instant::now() >= at);
-    ffi::gboolean::from(readable || due || state.ready.get())
+    let ready = readable || due || state.ready.get();
+    // A loop that slept had nothing else to do.
+    let slept = state.asleep_since.take().is_some_and(|since| since.elapsed() >= ASLEEP_AFTER);
+    if !ready || slept {
+        state.ready_since.set(None);
+    }
+    ffi::gboolean::from(ready)
 }
 
 /// # Safety
@@ -210,6 +246,9 @@ unsafe extern "C" fn dispatch(source: *mut GSource, _: GSourceFunc, _: gpointer)
     // SAFETY: as above.
     let readable = unsafe { is_readable(source, state) };
     state.look_at.set(None);
+    if state.ready_since.get().is_none() {
+        state.ready_since.set(Some(Instant::now()));
+    }
     // Its own: what runs here may take the source off the loop, and the state with it.
     let handler = Rc::clone(&state.handler);
     match guarded(|| handler.dispatch(readable)) {

@@ -138,6 +138,23 @@ fn a_closed_outbox_takes_nothing_and_the_reader_is_told_behind_the_last_message(
 }
 
 #[test]
+fn what_was_sent_before_an_end_left_is_read_although_it_cannot_be_answered() {
+    let (a, b) = pair();
+    for _ in 0..3 {
+        a.outbox.send(b"call", Body::Borrowed(&[])).unwrap();
+    }
+    a.outbox.close();
+    for _ in 0..3 {
+        assert_eq!(next(&b.inlet, &a.outbox), b"call");
+        // The hang-up is heard sooner or later.
+        b.inlet.hear();
+        let _ = b.outbox.send(b"answer", Body::Borrowed(&[]));
+    }
+    assert_eq!(b.outbox.send(b"answer", Body::Borrowed(&[])), Err(OutboxError::Closed));
+    assert!(matches!(b.inlet.poll(|_| ()), Polled::Over(LinkError::Closed)));
+}
+
+#[test]
 fn a_sleeper_is_woken_through_its_descriptor() {
     let (a, b) = pair();
     assert!(b.inlet.sleep(), "nothing is there");

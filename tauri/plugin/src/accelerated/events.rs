@@ -12,6 +12,8 @@ use tauri::{Event, EventId, EventTarget, Listener as _, Webview, Wry};
 use tramline_web_link::frames::Head;
 use tramline_web_link::{Body, Outbox};
 
+use super::late;
+
 pub(super) const LISTEN: &str = "plugin:event|listen";
 pub(super) const UNLISTEN: &str = "plugin:event|unlisten";
 
@@ -49,6 +51,7 @@ pub(super) fn listen(
         body.extend_from_slice(event.payload().as_bytes());
         // A page that is gone does not get it.
         let _ = outbox.send(head.as_bytes(), Body::Owned(body));
+        late::came();
     };
     // Not those with a target of their own: Tauri's `emit_filter` forgets its filter for listeners in the
     // core when two threads emit at once, and what is meant for one window would reach another.
@@ -56,6 +59,7 @@ pub(super) fn listen(
         EventTarget::Any => webview.listen_any(event, forward),
         _ => return None,
     };
+    late::listening();
     Some((id, handler))
 }
 

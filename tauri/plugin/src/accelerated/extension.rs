@@ -7,9 +7,11 @@
 //! its first process, by a signal; a hook on the signal's emission reaches every context, whoever
 //! made it.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use glib::gobject_ffi;
 use glib::prelude::*;
@@ -19,6 +21,8 @@ use tempfile::TempDir;
 use tramline_web_link::VERSION;
 use webkit2gtk::{WebContext, WebContextExt as _};
 
+use super::sweep;
+
 /// Empty if there is none inside.
 #[cfg(feature = "embed")]
 const LIBRARY: &[u8] = tramline_web_embed::library!();
@@ -27,24 +31,32 @@ const LIBRARY: &[u8] = &[];
 
 /// The folder below the app's resources. There may be nothing else in it.
 const FOLDER: &str = "tramline";
-/// The library in it, as cargo calls it.
-const FILE: &str = "libtramline_web_extension.so";
 
 enum Folder {
     /// Beside the app.
     Found(PathBuf),
     /// Written by this process, and taken away by it.
-    Private(TempDir),
+    Private(Private),
+}
+
+struct Private {
+    folder: TempDir,
+    /// Locked as long as the app lives: the sign for others that the folder is in use.
+    _library: File,
 }
 
 impl Folder {
     fn path(&self) -> &Path {
         match self {
             Self::Found(path) => path,
-            Self::Private(folder) => folder.path(),
+            Self::Private(private) => private.folder.path(),
         }
     }
 }
+
+/// What the library's file is called, as by cargo, and how the name of its private folder begins.
+pub(super) const LIBRARY_NAME: &str = "libtramline_web_extension.so";
+pub(super) const PREFIX: &str = "tramline-";
 
 struct Installed {
     folder: Folder,
@@ -61,28 +73,36 @@ pub(super) fn install(app: &AppHandle<Wry>, origins: &[String]) -> io::Result<()
     }
     let beside = app.path().resource_dir().ok().map(|folder| folder.join(FOLDER));
     let folder = match beside {
-        Some(folder) if folder.join(FILE).is_file() => {
+        Some(folder) if folder.join(LIBRARY_NAME).is_file() => {
             log::info!("tramline: the web-process extension is the one in {}", folder.display());
             Folder::Found(folder)
         }
         beside => Folder::Private(unpack(beside.as_deref())?),
     };
     hook()?;
+    let private = matches!(folder, Folder::Private(_)).then(|| folder.path().to_owned());
     *installed = Some(Installed { folder, origins: origins.join("\n") });
+    if let Some(ours) = private {
+        // On a thread of its own, for the start not to wait. What is not swept now is another time.
+        drop(thread::Builder::new().spawn(move || sweep::sweep(&ours, sweep::MIN_AGE)));
+    }
     Ok(())
 }
 
 /// Writes the library that is inside into a folder that only this user may enter.
-fn unpack(beside: Option<&Path>) -> io::Result<TempDir> {
+fn unpack(beside: Option<&Path>) -> io::Result<Private> {
     if LIBRARY.is_empty() {
         let place = beside.map_or_else(|| "beside the app".into(), Path::to_string_lossy);
-        let why = format!("no {FILE} in {place}, and none inside the app");
+        let why = format!("no {LIBRARY_NAME} in {place}, and none inside the app");
         return Err(io::Error::new(io::ErrorKind::NotFound, why));
     }
     // Folders of this kind are made for this user alone (0700).
-    let folder = tempfile::Builder::new().prefix("tramline-").tempdir()?;
-    std::fs::write(folder.path().join(FILE), LIBRARY)?;
-    Ok(folder)
+    let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+    let path = folder.path().join(LIBRARY_NAME);
+    std::fs::write(&path, LIBRARY)?;
+    let library = File::open(path)?;
+    library.lock()?;
+    Ok(Private { folder, _library: library })
 }
 
 /// Takes the folder away.

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use tauri::http::HeaderValue;
 use tauri::ipc::{CallbackFn, InvokeBody};
 use tauri::webview::InvokeRequest;
-use tauri::{EventId, Listener as _, Url, Webview, Wry};
+use tauri::{EventId, Listener as _, Manager as _, Url, Webview, Wry};
 use tramline_core::{LinkError, Transport as _};
 use tramline_transport_shm::ShmTransport;
 use tramline_web_link::frames::{FromPage, Head, from_page, parse_from_page, to_page};
@@ -20,8 +20,9 @@ use tramline_web_link::{
 };
 
 use super::call::{BadCall, Request, answer, refuse};
-use super::events;
+use super::fault::Fault;
 use super::links::Links;
+use super::{events, handles};
 use crate::{Options, turn};
 
 /// How long calls are served before others of the main loop have their turn, looking out for the
@@ -73,7 +74,7 @@ pub(super) struct Link {
     /// Polls in vain since a call was found by one, or since calls began to keep coming.
     vain: Cell<u32>,
     idle_since: Cell<Option<Instant>>,
-    on_end: Box<dyn Fn(&str)>,
+    on_fault: Box<dyn Fn(&Fault)>,
 }
 
 /// A message, taken out of the ring.
@@ -81,11 +82,11 @@ enum Job {
     Hello { probe: [u8; 8] },
     Call(Request),
     Bad(BadCall),
-    Fault(&'static str),
+    Fault(Fault),
 }
 
 impl Link {
-    /// Puts a link on the main loop. `on_end` hears why it ended, if the page did not just go.
+    /// Puts a link on the main loop. `on_fault` hears what the page does that it must not.
     pub(super) fn attach(
         webview: Webview<Wry>,
         key: String,
@@ -93,7 +94,7 @@ impl Link {
         links: Arc<Links>,
         transport: ShmTransport,
         options: Options,
-        on_end: impl Fn(&str) + 'static,
+        on_fault: impl Fn(&Fault) + 'static,
     ) -> Result<Rc<Self>, &'static str> {
         let doorbell = transport.doorbell().ok_or("a link without a socket")?;
         let halves = Box::new(transport).into_halves();
@@ -120,7 +121,7 @@ impl Link {
             polls: options.core_polls && more_than_one_cpu(),
             vain: Cell::new(0),
             idle_since: Cell::new(None),
-            on_end: Box::new(on_end),
+            on_fault: Box::new(on_fault),
         });
         let handler: Rc<dyn Handler> = Rc::new(Incoming(Rc::downgrade(&link)));
         let source = Source::attach(handler, fd).ok_or("no source on the main loop")?;
@@ -137,10 +138,17 @@ impl Link {
     /// The page is going: what it has sent is served, and the link dropped.
     pub(super) fn retire(&self) {
         let start = Instant::now();
-        for _ in 0..LAST_CALLS {
-            if self.over.get() || start.elapsed() >= LAST_STAY || !self.serve_one() {
-                break;
+        let last_calls = || {
+            for _ in 0..LAST_CALLS {
+                if self.over.get() || start.elapsed() >= LAST_STAY || !self.serve_one() {
+                    break;
+                }
             }
+        };
+        // A signal of WebKit's has called us: a command's panic, which the panic hook has reported,
+        // must not cross into C, where it would end the app.
+        if catch_unwind(AssertUnwindSafe(last_calls)).is_err() {
+            self.end_because(&Fault::Panic);
         }
         self.end();
     }
@@ -156,10 +164,10 @@ impl Link {
         }
     }
 
-    fn end_because(&self, why: &str) {
+    fn end_because(&self, fault: &Fault) {
         if !self.over.get() {
             self.end();
-            (self.on_end)(why);
+            (self.on_fault)(fault);
         }
     }
 
@@ -170,6 +178,7 @@ impl Link {
             Polled::Message(Job::Call(request)) if self.welcome.get() => self.dispatch(request),
             Polled::Message(Job::Bad(bad)) if self.welcome.get() => {
                 refuse(&self.outbox, bad.callback, bad.error, &bad.why);
+                (self.on_fault)(&Fault::Call(bad.why));
             }
             Polled::Message(Job::Hello { probe }) => {
                 self.welcome.set(true);
@@ -177,14 +186,13 @@ impl Link {
                 // A link that is over is seen at the next look.
                 let _ = self.outbox.send(Head::welcome().as_bytes(), Body::Borrowed(&probe));
             }
-            Polled::Message(Job::Fault(why)) => self.end_because(why),
-            Polled::Message(Job::Call(_) | Job::Bad(_)) => {
-                self.end_because("a call before the invoke key");
-            }
+            Polled::Message(Job::Fault(fault)) => self.end_because(&fault),
+            Polled::Message(Job::Call(_) | Job::Bad(_)) => self.end_because(&Fault::NoKey),
             Polled::Nothing => return false,
+            Polled::Over(_) if self.outbox.has_overflowed() => self.end_because(&Fault::Unread),
             // The page or its process is gone, and its calls with it.
             Polled::Over(LinkError::Closed | LinkError::PeerDied) => self.end(),
-            Polled::Over(error) => self.end_because(&error.to_string()),
+            Polled::Over(error) => self.end_because(&Fault::Ring(error)),
         }
         !self.over.get()
     }
@@ -192,7 +200,7 @@ impl Link {
     fn read(&self, frame: tramline_core::Frame<'_>) -> Job {
         // The bytes are a private copy; a body that was handed over apart is nothing we ask for.
         if frame.tail().is_some() {
-            return Job::Fault("a message with a handed-over body");
+            return Job::Fault(Fault::Message("a message with a handed-over body"));
         }
         let len = frame.bytes().len();
         if len < OWNED_FROM || frame.bytes().last() != Some(&from_page::INVOKE_RAW) {
@@ -217,17 +225,15 @@ impl Link {
     fn judge(&self, message: &[u8], own: impl FnOnce(&[u8]) -> Vec<u8>) -> Job {
         match parse_from_page(message) {
             Ok(FromPage::Hello { version, .. }) if version != VERSION => {
-                Job::Fault("an extension of another version")
+                Job::Fault(Fault::Version(version))
             }
-            Ok(FromPage::Hello { key, .. }) if key != self.key.as_bytes() => {
-                Job::Fault("a wrong invoke key")
-            }
+            Ok(FromPage::Hello { key, .. }) if key != self.key.as_bytes() => Job::Fault(Fault::Key),
             Ok(FromPage::Hello { probe, .. }) => Job::Hello { probe },
             Ok(FromPage::Invoke(call)) => match Request::read(&call, &self.origin, own) {
                 Ok(request) => Job::Call(request),
                 Err(bad) => Job::Bad(bad),
             },
-            Err(why) => Job::Fault(why),
+            Err(what) => Job::Fault(Fault::Message(what)),
         }
     }
 
@@ -252,6 +258,7 @@ impl Link {
             let _ = self.outbox.send(head.as_bytes(), Body::Borrowed(b"null"));
             return;
         }
+        handles::count_call(self.webview.app_handle());
         let outbox = Arc::clone(&self.outbox);
         let behind_scripts = command == events::LISTEN;
         let request = InvokeRequest {
@@ -286,7 +293,8 @@ impl Link {
         if self.idle_since.take().is_some_and(|since| start - since < CALLS_KEEP_COMING) {
             self.vain.set(0);
         }
-        while !self.over.get() {
+        // A page that does not read is not served on: each answer would only wait with the others.
+        while !self.over.get() && !self.outbox.is_clogged() {
             let served = self.serve_one();
             if !served && !self.look_out() {
                 break;
@@ -347,6 +355,8 @@ impl Handler for Incoming {
         let Some(link) = self.0.upgrade() else { return Turn::Sleep };
         if link.over.get() {
             Turn::Sleep
+        } else if link.outbox.is_clogged() {
+            Turn::SleepAtMost(link.retry.get())
         } else if !link.inlet.sleep() {
             Turn::Ready
         } else if link.outbox.is_stuck() {
@@ -369,7 +379,7 @@ impl Handler for Incoming {
             Ok(false) => return Next::Remove,
             // Whoever waits for an answer must not wait for ever.
             Err(_) => {
-                link.end_because("a command panicked");
+                link.end_because(&Fault::Panic);
                 return Next::Remove;
             }
         }
