@@ -42,7 +42,7 @@ pub(crate) struct Options {
 }
 
 /// The ways of the app that are compared with stock.
-const WAYS: [&str; 2] = ["accelerated", "parked"];
+const WAYS: [&str; 3] = ["accelerated", "parked", "portable"];
 
 /// How long one run may take, in seconds. The longest takes about a minute.
 const LIMIT: u64 = 300;
@@ -85,6 +85,27 @@ const LIVES: &[(&str, &str)] = &[
     ("after the second window: an event", "0"),
 ];
 
+/// What must come out when a link is lost and its page lives.
+const LOST: &[(&str, &str)] = &[
+    ("at first: not by Tauri's own way", "true"),
+    ("at first: events", "[0]"),
+    ("at first: messages of a channel", "[1,2]"),
+    ("after a panic: not by Tauri's own way", "true"),
+    ("after a panic: events", "[0,1]"),
+    ("after a panic: messages of a channel", "[3,4]"),
+    ("after requests were stopped: not by Tauri's own way", "true"),
+    ("after requests were stopped: events", "[0,1]"),
+    ("after requests were stopped: messages of a channel", "[3,4]"),
+    ("later: not by Tauri's own way", "true"),
+    ("later: events", "[0,1]"),
+    ("later: messages of a channel", "[3,4]"),
+    ("an event once", "1"),
+    ("an event that is no longer listened to", "[]"),
+    ("strangers", "[403,410,400,405]"),
+    ("a bad answer among others", r#"[1,"tramline: the answer is no JSON","x\n,y"]"#),
+    ("a call that is nested too deeply, among others", r#"[1,"an error",2]"#),
+];
+
 /// `cargo xtask tauri-test`.
 pub(crate) fn test(root: &Path) -> ExitCode {
     run_test(root).exit_code()
@@ -98,6 +119,23 @@ pub(crate) fn run_test(root: &Path) -> Run {
         for mode in WAYS {
             let other = cases(&app.run(mode, "test", false)?, true)?;
             wrong += compare(mode, &stock, &other);
+        }
+        // A page whose policy forbids the portable hop goes Tauri's own way.
+        let strict = cases(&app.run("strict", "test", false)?, false)?;
+        wrong += compare("strict", &stock, &strict);
+        for (mode, task, all) in [
+            ("portable", "lives", LIVES),
+            ("accelerated", "lost", LOST),
+            ("portable", "lost", LOST),
+        ] {
+            let report = app.run(mode, task, false)?;
+            for (what, expected) in all {
+                let found = report["results"].get(*what).unwrap_or(&Value::Null).to_string();
+                if found != *expected {
+                    eprintln!("{task}, {mode}: {what}: {found}, expected was {expected}");
+                    wrong += 1;
+                }
+            }
         }
         match npm::packages(root, &app.folder) {
             Ok(packages) => wrong += compare_api(app, &packages)?,
@@ -120,7 +158,8 @@ pub(crate) fn run_test(root: &Path) -> Run {
         }
         wrong += refusals::compare(app)?;
         wrong += hostile::run(root)?;
-        println!("{} cases stock, accelerated and parked; {wrong} wrong", cases_of(&stock).len());
+        let count = cases_of(&stock).len();
+        println!("{count} cases stock, accelerated, parked, portable and strict; {wrong} wrong");
         if wrong == 0 { Ok(()) } else { Err("differences, see above".to_owned()) }
     })
 }
@@ -129,7 +168,7 @@ pub(crate) fn run_test(root: &Path) -> Run {
 pub(crate) fn bench(root: &Path, options: &Options) -> ExitCode {
     with_app(root, |app| {
         let mut runs: Vec<(&str, Vec<Value>)> =
-            ["stock", "parked", "accelerated"].map(|mode| (mode, Vec::new())).into();
+            ["stock", "portable", "parked", "accelerated"].map(|mode| (mode, Vec::new())).into();
         for _ in 0..options.runs.max(1) {
             for (mode, reports) in &mut runs {
                 reports.push(app.run(mode, "bench", options.quick)?);

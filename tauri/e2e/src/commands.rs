@@ -15,6 +15,7 @@ use crate::setting;
 pub(crate) struct Counts {
     runs: Mutex<HashMap<u32, u32>>,
     heard: AtomicU32,
+    order: Mutex<Vec<usize>>,
 }
 
 pub(crate) fn listen(app: &AppHandle) {
@@ -225,4 +226,28 @@ fetch('ipc://localhost/count_up', { method: 'POST', body: '{"id":888}', headers:
 #[tauri::command]
 pub(crate) fn frame_url() -> Result<String, String> {
     crate::lives::serve(FRAME, |_| {})
+}
+
+/// A number, in the arguments or as the length of the body.
+#[tauri::command]
+pub(crate) fn in_order(counts: State<'_, Counts>, request: Request<'_>) {
+    let number = match request.body() {
+        InvokeBody::Raw(bytes) => bytes.len(),
+        InvokeBody::Json(value) => {
+            value["number"].as_u64().and_then(|number| number.try_into().ok()).unwrap_or_default()
+        }
+    };
+    counts.order.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+}
+
+/// The numbers that have come.
+#[tauri::command]
+pub(crate) fn order(counts: State<'_, Counts>) -> Vec<usize> {
+    std::mem::take(&mut *counts.order.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What is said to be JSON, and is not.
+#[tauri::command]
+pub(crate) fn no_json() -> Response {
+    Response::new(InvokeResponseBody::Json("{no".to_owned()))
 }

@@ -2,8 +2,8 @@
 //!
 //! | variable | says |
 //! |---|---|
-//! | `TRAMLINE_E2E_MODE` | `stock` or `accelerated`, the default, or `parked`: without polling |
-//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `forward`, `hostile`, `refusals`, `bench`, `soak`, `api`, or `hot`, for a profiler |
+//! | `TRAMLINE_E2E_MODE` | `stock` or `accelerated`, the default, or `parked`: without polling, or `portable`, or `strict`: the same, with a policy that forbids it |
+//! | `TRAMLINE_E2E_TASK` | `test`, the default, `lives`, `lost`, `forward`, `hostile`, `refusals`, `bench`, `soak`, `api`, or `hot`, for a profiler |
 //! | `TRAMLINE_E2E_NPM` | the folder of the packages that the task `api` imports |
 //! | `TRAMLINE_E2E_SECONDS` | how long `soak` lasts |
 //! | `TRAMLINE_E2E_QUICK` | if set, a tenth of the loads |
@@ -17,6 +17,7 @@ mod commands;
 mod forward;
 mod hostile;
 mod lives;
+mod lost;
 mod npm;
 mod refusals;
 mod soak;
@@ -24,8 +25,13 @@ mod views;
 
 use std::io::Write as _;
 
+use tauri::utils::config::Csp;
 use tauri::{Builder, Wry};
-use tauri_plugin_tramline::{Options, accelerate_with};
+use tauri_plugin_tramline::{Hop, Options, accelerate_with};
+
+/// A policy that does not name the plugin's scheme.
+const STRICT: &str =
+    "default-src 'self'; script-src 'self'; connect-src 'self' ipc: http://ipc.localhost";
 
 fn main() {
     // Only the first logger counts, and there is no other.
@@ -52,11 +58,17 @@ fn main() {
         mode => {
             let mut options = Options::default();
             options.core_polls = mode != Some("parked");
+            if matches!(mode, Some("portable" | "strict")) {
+                options.hop = Hop::Portable;
+            }
             accelerate_with(builder, options)
         }
     };
     let mut context = tauri::generate_context!();
     npm::add(&mut context);
+    if setting("MODE").as_deref() == Some("strict") {
+        context.config_mut().app.security.csp = Some(Csp::Policy(STRICT.to_owned()));
+    }
     let run = with_commands(builder).run(context);
     if let Err(error) = run {
         log::error!("the app did not run: {error}");
@@ -89,6 +101,9 @@ fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
         commands::count_up,
         commands::count_of,
         commands::counted_twice,
+        commands::in_order,
+        commands::order,
+        commands::no_json,
         lives::step,
         lives::note,
         lives::report_notes,
@@ -111,6 +126,9 @@ fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
         hostile::hostile_forbidden,
         hostile::hostile_forbidden_ran,
         refusals::refusals_told,
+        lost::panic_now,
+        lost::keep_channel,
+        lost::send_on_kept,
         soak::soak_begin,
         soak::soak_call,
         soak::soak_later,

@@ -95,6 +95,11 @@
       const all = await Promise.all(Array.from({ length: 60 }, (_, i) => (i % 2 ? invoke('echo', { value: i }) : invoke('raw_get', { len: i * 40000 }))))
       return all.map((v) => (typeof v === 'number' ? v : sum(v)))
     },
+    'calls are made in order': async () => {
+      const calls = Array.from({ length: 400 }, (_, i) => (i % 7 === 3 ? invoke('in_order', filled(i)) : invoke('in_order', { number: i })))
+      await Promise.all(calls)
+      return (await invoke('order')).every((x, i) => x === i)
+    },
     'a channel': async () => {
       const { all, take } = collect(500)
       const channel = new Channel()

@@ -11,6 +11,7 @@
     else if (task === 'hot') await window.runHot()
     else if (task === 'hostile') await window.runHostile()
     else if (task === 'refusals') await window.runRefusals()
+    else if (task === 'lost') await window.runLost()
     else if (task === 'lives') await window.runLives()
     else if (task === 'forward') await window.runForward()
   } catch (e) {

@@ -9,20 +9,36 @@
 //!
 //! On Linux, calls, channels and events then go through memory that the core shares with WebKit's
 //! web process, instead of a request of the web engine's for each call and a script for each
-//! message. Everything else stays as it was: commands, plugins, capabilities, the page and what it
-//! imports. Where the faster way cannot be had, Tauri's own is taken, and the log says why, once.
+//! message. Elsewhere, or where that cannot be had, they go through the web engine's requests still,
+//! but in batches: the [portable hop](Hop::Portable). Everything else stays as it was: commands,
+//! plugins, capabilities, the page and what it imports. Where neither can be had, Tauri's own way is
+//! taken. The log says which, and why not a faster one, once for each view.
 //!
 //! # What surprises
 //!
 //! - It uses [`tauri::Builder::invoke_system`] and [`tauri::Builder::channel_interceptor`], of which
-//!   an app has only one each, and WebKit's one folder of web-process extensions.
+//!   an app has only one each, WebKit's one folder of web-process extensions, and the URI scheme
+//!   `tramline`.
+//! - A page with a content security policy takes the portable hop only if its `connect-src` has
+//!   `tramline: http://tramline.localhost`. Shared memory needs no such word.
 //! - Pages of other origins, frames inside a page, and apps with the isolation pattern stay with
 //!   Tauri's own way.
 //! - Commands that are not `async` run on the main thread, as ever.
 
 #[cfg(target_os = "linux")]
 mod accelerated;
+mod call;
+mod events;
 mod forward;
+#[cfg(target_os = "linux")]
+mod handles;
+mod install;
+#[cfg(target_os = "linux")]
+mod late;
+mod links;
+mod origins;
+mod page;
+mod portable;
 mod turn;
 
 use tauri::{Builder, Wry};
@@ -39,17 +55,31 @@ pub struct Options {
     /// A call that is found so takes about half the time. It costs processor time only while the
     /// page is calling.
     pub core_polls: bool,
+    /// The fastest way that pages may take. Default [`Hop::Ring`].
+    pub hop: Hop,
+}
+
+/// A way from a page to the core. Where one cannot be had the next is taken, Tauri's own at last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Hop {
+    /// Memory shared with the page's process. Linux only.
+    #[default]
+    Ring,
+    /// Requests of the web engine's, as Tauri's own, but in batches: the calls of one microtask in one
+    /// request, and answers, events and messages of channels as they have gathered.
+    ///
+    /// Many calls at once, events and channels gain by it; calls one after the other do not.
+    Portable,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { core_polls: true }
+        Self { core_polls: true, hop: Hop::default() }
     }
 }
 
 /// Gives the app's pages the fastest way to the core that this system has.
-///
-/// Does nothing but log on systems other than Linux.
 #[must_use]
 pub fn accelerate(builder: Builder<Wry>) -> Builder<Wry> {
     accelerate_with(builder, Options::default())
@@ -58,14 +88,5 @@ pub fn accelerate(builder: Builder<Wry>) -> Builder<Wry> {
 /// The same, with options.
 #[must_use]
 pub fn accelerate_with(builder: Builder<Wry>, options: Options) -> Builder<Wry> {
-    #[cfg(target_os = "linux")]
-    {
-        accelerated::install(builder, options)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = options;
-        log::info!("tramline: calls of pages go by Tauri's own way on this system");
-        builder
-    }
+    install::install(builder, options)
 }

@@ -5,11 +5,11 @@ use std::net::Shutdown;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gio::prelude::*;
-use tauri::{AppHandle, Manager as _, Url, Webview, Wry};
+use tauri::{Manager as _, Url, Webview, Wry};
 use tramline_core::PeerIdentity;
 use tramline_transport_shm::{Established, ShmTransport, establish};
 use tramline_web_link::{HAND_OVER, VERSION, limits};
@@ -17,9 +17,10 @@ use webkit2gtk::{LoadEvent, UserMessage, UserMessageExt as _, WebView, WebViewEx
 
 use super::fault::Fault;
 use super::link::Link;
-use super::links::Links;
-use super::{report, stays_stock};
+use super::{report, without_ring};
 use crate::Options;
+use crate::links::Links;
+use crate::origins::{Origins, origin_of};
 
 /// How long after a page has loaded its link is missed. A choice: a handshake has ended by then.
 const MISSED_AFTER: Duration = Duration::from_secs(3);
@@ -35,7 +36,7 @@ const MAX_LINES: usize = 4;
 struct Hop {
     webview: Webview<Wry>,
     links: Arc<Links>,
-    origins: Arc<OnceLock<Vec<String>>>,
+    origins: Arc<Origins>,
     options: Options,
     /// Pages shown so far.
     page: Cell<u64>,
@@ -55,30 +56,11 @@ struct Hop {
     lines: Cell<usize>,
 }
 
-/// The origins whose pages belong to the app.
-pub(super) fn origins_of(app: &AppHandle<Wry>) -> Vec<String> {
-    let mut origins = vec!["tauri://localhost".to_owned()];
-    if tauri::is_dev()
-        && let Some(url) = &app.config().build.dev_url
-        && let Some(origin) = origin_of(url)
-    {
-        origins.push(origin);
-    }
-    origins
-}
-
-/// As the web engine writes an origin into a request.
-fn origin_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{host}{port}", url.scheme()))
-}
-
 /// Watches a view from now on.
 pub(super) fn watch(
     webview: Webview<Wry>,
     links: Arc<Links>,
-    origins: Arc<OnceLock<Vec<String>>>,
+    origins: Arc<Origins>,
     options: Options,
 ) {
     let for_view = webview.clone();
@@ -105,7 +87,7 @@ pub(super) fn watch(
         view.connect_web_process_terminated(move |_, _| hop.page_goes(None));
     });
     if watched.is_err() {
-        stays_stock("the view is gone");
+        without_ring("the view is gone");
     }
 }
 
@@ -183,7 +165,7 @@ impl Hop {
     fn local_origin(&self, view: &WebView) -> Option<Url> {
         let url = Url::parse(&view.uri()?).ok()?;
         let origin = origin_of(&url)?;
-        let ours = self.origins.get()?.contains(&origin);
+        let ours = self.origins.has(&origin);
         if ours { Url::parse(&origin).ok() } else { None }
     }
 
@@ -230,10 +212,10 @@ impl Hop {
         }
     }
 
-    /// Says once for each view why its calls go by Tauri's own way.
+    /// Says once for each view why its calls do not go through the ring.
     fn say(&self, why: &str) {
         if !self.told.replace(true) {
-            stays_stock(&format!("page '{}': {why}", self.webview.label()));
+            without_ring(&format!("page '{}': {why}", self.webview.label()));
         }
     }
 }

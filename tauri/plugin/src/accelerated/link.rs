@@ -1,28 +1,24 @@
 //! One link: reads calls on the main loop, and dispatches them there.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashSet;
+use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tauri::http::HeaderValue;
-use tauri::ipc::{CallbackFn, InvokeBody};
-use tauri::webview::InvokeRequest;
-use tauri::{EventId, Listener as _, Manager as _, Url, Webview, Wry};
+use tauri::ipc::InvokeBody;
+use tauri::{Url, Webview, Wry};
 use tramline_core::{LinkError, Transport as _};
 use tramline_transport_shm::ShmTransport;
-use tramline_web_link::frames::{FromPage, Head, from_page, parse_from_page, to_page};
+use tramline_web_link::frames::{FromPage, Head, from_page, parse_from_page};
 use tramline_web_link::{
     Body, Handler, Inlet, MAX_MESSAGE_LEN, Next, Outbox, Polled, Source, Turn, VERSION,
 };
 
-use super::call::{BadCall, Request, answer, refuse};
 use super::fault::Fault;
-use super::links::Links;
-use super::{events, handles};
+use crate::call::{BadCall, Caller, Request};
+use crate::links::Links;
 use crate::{Options, turn};
 
 /// How long calls are served before others of the main loop have their turn, looking out for the
@@ -50,17 +46,9 @@ const LAST_STAY: Duration = Duration::from_millis(5);
 /// are copied faster than memory for the next one is got.
 const OWNED_FROM: usize = 64 << 10;
 
-/// Listeners of one page in the core; further ones are Tauri's. Tauri looks through the names of all
-/// events for each that goes. A choice: far more than a page has at once.
-const MAX_LISTENERS: usize = 1000;
-
 /// A link to a page. It lives on the main thread.
 pub(super) struct Link {
-    webview: Webview<Wry>,
-    key: String,
-    /// The page's, as this process sees it.
-    url: Url,
-    origin: HeaderValue,
+    caller: Caller,
     links: Arc<Links>,
     outbox: Arc<Outbox>,
     inlet: Inlet,
@@ -68,7 +56,6 @@ pub(super) struct Link {
     /// The page has shown its key.
     welcome: Cell<bool>,
     over: Cell<bool>,
-    listeners: RefCell<HashSet<EventId>>,
     retry: Cell<Duration>,
     polls: bool,
     /// Polls in vain since a call was found by one, or since calls began to keep coming.
@@ -102,21 +89,17 @@ impl Link {
             .map_err(|_| "the system refused to watch the link")?;
         let outbox =
             Outbox::new(halves.sender, halves.signal, MAX_MESSAGE_LEN, Source::wake_main_loop);
-        let origin =
-            HeaderValue::from_str(url.as_str()).map_err(|_| "an origin that is no text")?;
         let fd = inlet.fd();
+        let outbox = Arc::new(outbox);
+        let caller = Caller::new(webview, key, url, outbox.clone())?;
         let link = Rc::new(Self {
-            webview,
-            key,
-            url,
-            origin,
+            caller,
             links,
-            outbox: Arc::new(outbox),
+            outbox,
             inlet,
             source: OnceCell::new(),
             welcome: Cell::new(false),
             over: Cell::new(false),
-            listeners: RefCell::default(),
             retry: Cell::new(RETRY_FIRST),
             polls: options.core_polls && more_than_one_cpu(),
             vain: Cell::new(0),
@@ -157,11 +140,9 @@ impl Link {
         if self.over.replace(true) {
             return;
         }
-        self.links.remove(self.webview.label(), &self.outbox);
+        self.links.remove(self.caller.webview.label(), self.caller.outlet());
         self.outbox.close();
-        for id in self.listeners.borrow_mut().drain() {
-            self.webview.unlisten(id);
-        }
+        self.caller.unlisten_all();
     }
 
     fn end_because(&self, fault: &Fault) {
@@ -175,14 +156,17 @@ impl Link {
     fn serve_one(&self) -> bool {
         // Nothing of the link is borrowed while a command runs: it may run a main loop of its own.
         match self.inlet.poll(|frame| self.read(frame)) {
-            Polled::Message(Job::Call(request)) if self.welcome.get() => self.dispatch(request),
+            Polled::Message(Job::Call(request)) if self.welcome.get() => {
+                self.caller.dispatch(request)
+            }
             Polled::Message(Job::Bad(bad)) if self.welcome.get() => {
-                refuse(&self.outbox, bad.callback, bad.error, &bad.why);
+                self.caller.refuse(&bad);
                 (self.on_fault)(&Fault::Call(bad.why));
             }
             Polled::Message(Job::Hello { probe }) => {
                 self.welcome.set(true);
-                self.links.insert(self.webview.label(), Arc::clone(&self.outbox));
+                let outlet = Arc::clone(self.caller.outlet());
+                self.links.insert(self.caller.webview.label(), outlet, "through shared memory");
                 // A link that is over is seen at the next look.
                 let _ = self.outbox.send(Head::welcome().as_bytes(), Body::Borrowed(&probe));
             }
@@ -227,64 +211,16 @@ impl Link {
             Ok(FromPage::Hello { version, .. }) if version != VERSION => {
                 Job::Fault(Fault::Version(version))
             }
-            Ok(FromPage::Hello { key, .. }) if key != self.key.as_bytes() => Job::Fault(Fault::Key),
+            Ok(FromPage::Hello { key, .. }) if !self.caller.has_key(key) => Job::Fault(Fault::Key),
             Ok(FromPage::Hello { probe, .. }) => Job::Hello { probe },
-            Ok(FromPage::Invoke(call)) => match Request::read(&call, &self.origin, own) {
-                Ok(request) => Job::Call(request),
-                Err(bad) => Job::Bad(bad),
-            },
+            Ok(FromPage::Invoke(call)) => {
+                match Request::read(&call.into(), &self.caller.origin, own) {
+                    Ok(request) => Job::Call(request),
+                    Err(bad) => Job::Bad(bad),
+                }
+            }
             Err(what) => Job::Fault(Fault::Message(what)),
         }
-    }
-
-    fn dispatch(&self, request: Request) {
-        let Request { callback, error, command, headers, body } = request;
-        if command == events::LISTEN
-            && self.listeners.borrow().len() < MAX_LISTENERS
-            && let Some((id, handler)) = events::listen(&self.webview, &self.outbox, &body)
-        {
-            self.listeners.borrow_mut().insert(id);
-            let head = Head::listened(callback, error, id, handler);
-            // As above.
-            let _ = self.outbox.send(head.as_bytes(), Body::Borrowed(&[]));
-            return;
-        }
-        if command == events::UNLISTEN
-            && let Some(id) = events::unlistened(&self.webview, &body)
-            && self.listeners.borrow_mut().remove(&id)
-        {
-            self.webview.unlisten(id);
-            let head = Head::answer(to_page::OK, callback, error);
-            let _ = self.outbox.send(head.as_bytes(), Body::Borrowed(b"null"));
-            return;
-        }
-        handles::count_call(self.webview.app_handle());
-        let outbox = Arc::clone(&self.outbox);
-        let behind_scripts = command == events::LISTEN;
-        let request = InvokeRequest {
-            cmd: command,
-            callback: CallbackFn(callback),
-            error: CallbackFn(error),
-            url: self.url.clone(),
-            body,
-            headers,
-            invoke_key: self.key.clone(),
-        };
-        // Cloned on the main thread, as Tauri's handles must be on Linux.
-        self.webview.clone().on_message(
-            request,
-            Box::new(move |webview, _, response, callback, error| {
-                if behind_scripts {
-                    // Tauri's own listen has put a script into the main thread's queue. An event that
-                    // the page asks for when it has this answer must find it run.
-                    let late = move || answer(&outbox, response, callback, error);
-                    // The event loop is over: so is the page.
-                    let _ = webview.run_on_main_thread(late);
-                } else {
-                    answer(&outbox, response, callback, error);
-                }
-            }),
-        );
     }
 
     /// Serves what has come: false once the link is over.

@@ -6,74 +6,50 @@
 //! | `sweep` | takes away what apps left behind that were killed |
 //! | `hop` | one view: takes the link of each page it shows, drops it when the page goes |
 //! | `link` | one link: reads calls on the main loop, and dispatches them |
-//! | `call` | a call as the page sent it, and as Tauri takes it; its answer |
-//! | `events` | listeners of pages |
-//! | `late` | events that Tauri has put aside |
-//! | `handles` | keeps Tauri's handles safe on other threads |
+//! | `outlet` | messages to a page, as the ring carries them |
 //! | `fault` | what a page did that it must not |
-//! | `links` | which links are open, for channels |
-//! | `transport.js` | the page's end |
 
-mod call;
-mod events;
 mod extension;
 mod fault;
-mod handles;
 mod hop;
-mod late;
 mod link;
-mod links;
+mod outlet;
 mod sweep;
 
 use std::sync::Arc;
 
-use tauri::plugin::{Builder as PluginBuilder, TauriPlugin};
-use tauri::{Builder, RunEvent, Wry};
+use tauri::{AppHandle, Webview, Wry};
 
 use self::fault::Fault;
-use self::links::Links;
 use crate::Options;
+use crate::links::Links;
+use crate::origins::Origins;
 
-/// The script that takes the place of Tauri's.
-const TRANSPORT: &str = include_str!("transport.js");
-
-pub(crate) fn install(builder: Builder<Wry>, options: Options) -> Builder<Wry> {
-    if let Some(why) = tramline_transport_shm::unavailable() {
-        stays_stock(why);
-        return builder;
-    }
-    let links = Arc::new(Links::default());
-    let for_channels = Arc::clone(&links);
-    builder
-        .invoke_system(TRANSPORT)
-        .channel_interceptor(move |webview, callback, index, body| {
-            for_channels.send_on_channel(webview.label(), callback, index, body)
-        })
-        .plugin(plugin(links, options))
+/// Why there can be no ring on this machine.
+pub(crate) fn unavailable() -> Option<&'static str> {
+    tramline_transport_shm::unavailable()
 }
 
-fn plugin(links: Arc<Links>, options: Options) -> TauriPlugin<Wry> {
-    let origins = Arc::new(std::sync::OnceLock::<Vec<String>>::new());
-    let origins_of_app = Arc::clone(&origins);
-    PluginBuilder::new("tramline")
-        .setup(move |app, _| {
-            handles::keep(app);
-            late::begin(app);
-            let origins = origins_of_app.get_or_init(|| hop::origins_of(app));
-            if let Err(error) = extension::install(app, origins) {
-                stays_stock(&format!("the web-process extension was not installed: {error}"));
-            }
-            Ok(())
-        })
-        .on_webview_ready(move |webview| {
-            hop::watch(webview, Arc::clone(&links), Arc::clone(&origins), options);
-        })
-        .on_event(|_, event| {
-            if matches!(event, RunEvent::Exit) {
-                extension::remove();
-            }
-        })
-        .build()
+/// Has web processes that start from now on load the extension.
+pub(crate) fn install(app: &AppHandle<Wry>, origins: &[String]) {
+    if let Err(error) = extension::install(app, origins) {
+        without_ring(&format!("the web-process extension was not installed: {error}"));
+    }
+}
+
+/// Watches a view from now on.
+pub(crate) fn watch(
+    webview: Webview<Wry>,
+    links: &Arc<Links>,
+    origins: &Arc<Origins>,
+    options: Options,
+) {
+    hop::watch(webview, Arc::clone(links), Arc::clone(origins), options);
+}
+
+/// The app ends.
+pub(crate) fn remove() {
+    extension::remove();
 }
 
 /// Says what a page did.
@@ -81,7 +57,7 @@ fn report(label: &str, fault: &Fault) {
     log::warn!("tramline[{}]: page '{label}': {fault}", fault.code());
 }
 
-/// Says why calls go by Tauri's own way.
-fn stays_stock(why: &str) {
-    log::warn!("tramline: calls go by Tauri's own way: {why}");
+/// Says why calls do not go through the ring.
+pub(crate) fn without_ring(why: &str) {
+    log::warn!("tramline: calls go without shared memory: {why}");
 }

@@ -31,7 +31,7 @@ thread_local! {
 }
 
 /// Keeps the first ones. On the main thread, before there is another one that has a handle.
-pub(super) fn keep(app: &AppHandle<Wry>) {
+pub(crate) fn keep(app: &AppHandle<Wry>) {
     if KEPT.replace(KEPT_AT_FIRST) == 0 {
         for _ in 0..KEPT_AT_FIRST {
             mem::forget(app.clone());
@@ -40,7 +40,7 @@ pub(super) fn keep(app: &AppHandle<Wry>) {
 }
 
 /// A call has come. On the main thread.
-pub(super) fn count_call(app: &AppHandle<Wry>) {
+pub(crate) fn count_call(app: &AppHandle<Wry>) {
     let calls = CALLS.get().wrapping_add(1);
     CALLS.set(calls);
     if calls.is_multiple_of(CALLS_FOR_ONE) && KEPT.get() < KEPT_AT_MOST {

@@ -1,4 +1,4 @@
-//! Listeners of pages: an event goes to the page through the ring, not as a script.
+//! Listeners of pages: an event goes to the page through the page's hop, not as a script.
 //!
 //! Tauri has no hook for events on their way to a page. So a page's listen is answered here: a
 //! listener in the core stands for the page's and passes the payload on. Listeners with a target of
@@ -9,13 +9,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tauri::ipc::InvokeBody;
 use tauri::{Event, EventId, EventTarget, Listener as _, Webview, Wry};
-use tramline_web_link::frames::Head;
-use tramline_web_link::{Body, Outbox};
 
-use super::late;
+use crate::links::Outlet;
 
-pub(super) const LISTEN: &str = "plugin:event|listen";
-pub(super) const UNLISTEN: &str = "plugin:event|unlisten";
+pub(crate) const LISTEN: &str = "plugin:event|listen";
+pub(crate) const UNLISTEN: &str = "plugin:event|unlisten";
 
 #[derive(Deserialize)]
 struct Listen {
@@ -32,9 +30,9 @@ struct Unlisten {
 
 /// Listens in the page's place: the listener's id and the page's function; None if Tauri must see to
 /// it, be it only to say no.
-pub(super) fn listen(
+pub(crate) fn listen(
     webview: &Webview<Wry>,
-    outbox: &Arc<Outbox>,
+    outlet: &Arc<dyn Outlet>,
     body: &InvokeBody,
 ) -> Option<(EventId, u32)> {
     let InvokeBody::Json(value) = body else { return None };
@@ -42,16 +40,12 @@ pub(super) fn listen(
     if !is_event_name(&event) || !is_allowed(webview, "listen") {
         return None;
     }
-    let outbox = Arc::clone(outbox);
+    let outlet = Arc::clone(outlet);
     let name = event.clone();
     let forward = move |event: Event| {
-        let Some(head) = Head::event(handler, event.id(), name.len()) else { return };
-        let mut body = Vec::with_capacity(name.len() + event.payload().len());
-        body.extend_from_slice(name.as_bytes());
-        body.extend_from_slice(event.payload().as_bytes());
-        // A page that is gone does not get it.
-        let _ = outbox.send(head.as_bytes(), Body::Owned(body));
-        late::came();
+        outlet.event(handler, event.id(), &name, event.payload());
+        #[cfg(target_os = "linux")]
+        crate::late::came();
     };
     // Not those with a target of their own: Tauri's `emit_filter` forgets its filter for listeners in the
     // core when two threads emit at once, and what is meant for one window would reach another.
@@ -59,12 +53,13 @@ pub(super) fn listen(
         EventTarget::Any => webview.listen_any(event, forward),
         _ => return None,
     };
-    late::listening();
+    #[cfg(target_os = "linux")]
+    crate::late::listening();
     Some((id, handler))
 }
 
 /// The listener that a page no longer wants, if it may say so.
-pub(super) fn unlistened(webview: &Webview<Wry>, body: &InvokeBody) -> Option<EventId> {
+pub(crate) fn unlistened(webview: &Webview<Wry>, body: &InvokeBody) -> Option<EventId> {
     let InvokeBody::Json(value) = body else { return None };
     let Unlisten { event_id } = Unlisten::deserialize(value).ok()?;
     is_allowed(webview, "unlisten").then_some(event_id)

@@ -28,14 +28,14 @@ static SOON_DUE: AtomicBool = AtomicBool::new(false);
 static LOOKS: AtomicBool = AtomicBool::new(false);
 
 /// On the main thread, once.
-pub(super) fn begin(app: &AppHandle<Wry>) {
+pub(crate) fn begin(app: &AppHandle<Wry>) {
     // Tauri looks for what was put aside after it has called a listener.
     app.listen(NAME, |_| {});
     APP.set(Some(app.clone()));
 }
 
 /// A page listens from now on. On the main thread.
-pub(super) fn listening() {
+pub(crate) fn listening() {
     if !LOOKS.swap(true, Ordering::Relaxed) {
         glib::timeout_add_seconds_local(LOOK_EVERY_S, || {
             hand_out();
@@ -45,7 +45,7 @@ pub(super) fn listening() {
 }
 
 /// An event has come, on whatever thread.
-pub(super) fn came() {
+pub(crate) fn came() {
     // Relaxed: it guards nothing; a look too many or one that is taken for the next does no harm.
     if !SOON_DUE.load(Ordering::Relaxed) && !SOON_DUE.swap(true, Ordering::Relaxed) {
         glib::timeout_add_once(SOON, || {

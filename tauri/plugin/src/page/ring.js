@@ -1,0 +1,103 @@
+  // The ring: memory that the page's process shares with the core. Linux only.
+
+  // Where bytes cross, and how many at once of a body that is longer. Choices: room for most text,
+  // and parts that stay in a processor's cache.
+  const AREA_LEN = 1 << 21
+  const PART_LEN = 1 << 18
+
+  const native = window.__TRAMLINE_NATIVE__
+  delete window.__TRAMLINE_NATIVE__
+
+  let incoming
+  let outgoing
+
+  function ringText(text) {
+    return text.length <= MAX_LEN && native.send(text)
+  }
+
+  function ringBytes(head, bytes) {
+    const len = bytes.length
+    if (len > MAX_LEN) return false
+    let at = 0
+    do {
+      const end = Math.min(at + PART_LEN, len)
+      outgoing.set(at === 0 && end === len ? bytes : bytes.subarray(at, end))
+      if (!native.raw(end - at, end === len ? head : null)) return false
+      at = end
+    } while (at < len)
+    return true
+  }
+
+  // A body: from the incoming area if it was put there, else fetched part by part.
+  function ringBody(len, offset) {
+    if (offset >= 0) return incoming.slice(offset, offset + len).buffer
+    const whole = new Uint8Array(len)
+    let at = 0
+    while (at < len) {
+      const n = native.fetch()
+      if (n <= 0) break
+      whole.set(incoming.subarray(0, n), at)
+      at += n
+    }
+    return whole.buffer
+  }
+
+  // Gives the ring to `up` once both ways have been tried; `down` hears of its end, or that there is
+  // none. False if there can be none.
+  function openRing(up, down) {
+    incoming = new Uint8Array(AREA_LEN)
+    outgoing = new Uint8Array(AREA_LEN)
+
+    // A native call of a function leaves the promises that it settles to a later turn of the web
+    // engine's loop, which costs more than all the rest of a call. A listener does not: promises are
+    // seen to as soon as it is done. So what has come is taken by one.
+    const bell = new EventTarget()
+    const ring = new Event('tramline')
+    const dispatch = bell.dispatchEvent.bind(bell, ring)
+    // What to take, and what came of it.
+    let given = null
+    let givenLen = 0
+    let whole = true
+    let taking = false
+
+    bell.addEventListener('tramline', () => {
+      whole = take(given, givenLen)
+      // Not to be kept from the collector.
+      given = null
+    })
+
+    // Called with text, with a place in the incoming area, or with null at the end. The text is an
+    // array of items; see `append_item` of the link.
+    const deliver = (what, len) => {
+      // From within itself, in a loop that the page's own code runs: one event is not dispatched twice.
+      if (taking) return take(what, len)
+      given = what
+      givenLen = len
+      whole = false
+      taking = true
+      dispatch()
+      taking = false
+      return whole
+    }
+
+    // A welcome is an item without values.
+    const take = (what, len) => {
+      if (what === null) {
+        down()
+        return true
+      }
+      let it
+      try {
+        const inText = typeof what === 'string'
+        it = JSON.parse(inText ? what : decoder.decode(incoming.subarray(what, what + len)))
+      } catch {
+        return false
+      }
+      const welcome = it[0] === 1
+      if (welcome) up({ text: ringText, bytes: ringBytes })
+      handOutAll(it, welcome ? 1 : 0, ringBody)
+      return true
+    }
+    return native.open(deliver, incoming, outgoing, KEY)
+  }
+
