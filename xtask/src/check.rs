@@ -122,8 +122,8 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "tauri: window",
-        about: "cargo xtask tauri-test",
-        run: |run| unless_quick(run, tauri::run_test),
+        about: "the parts of cargo xtask tauri-test that need no other build of the app",
+        run: |run| unless_quick(run, tauri::short_test),
     },
     Step { name: "docs", about: "cargo doc --workspace --no-deps, warnings are errors", run: docs },
     Step { name: "links", about: "every file that a page names exists", run: links },

@@ -30,8 +30,8 @@ use tauri::{Builder, Wry};
 use tauri_plugin_tramline::{Hop, Options, accelerate_with};
 
 /// A policy that does not name the plugin's scheme.
-const STRICT: &str =
-    "default-src 'self'; script-src 'self'; connect-src 'self' ipc: http://ipc.localhost";
+const STRICT: &str = "default-src 'self'; script-src 'self'; connect-src 'self' ipc: \
+    http://ipc.localhost; frame-src 'self' http://127.0.0.1:*";
 
 fn main() {
     // Only the first logger counts, and there is no other.

@@ -52,6 +52,8 @@ struct Hop {
     link: RefCell<Option<Rc<Link>>>,
     /// The log has been told why there is no link.
     told: Cell<bool>,
+    /// The log has been told of an extension of another version.
+    version_told: Cell<bool>,
     /// Lines that this page has brought into the log.
     lines: Cell<usize>,
 }
@@ -78,6 +80,7 @@ pub(super) fn watch(
             meetings: Cell::new(0),
             link: RefCell::default(),
             told: Cell::new(false),
+            version_told: Cell::new(false),
             lines: Cell::new(0),
         });
         let messages = Rc::clone(&hop);
@@ -207,6 +210,10 @@ impl Hop {
 
     /// Says what the page did. It may do it for ever, so not for ever.
     fn report(&self, fault: &Fault) {
+        // That is nothing a page has done, and each page of the view brings it again.
+        if matches!(fault, Fault::Version(_)) && self.version_told.replace(true) {
+            return;
+        }
         if self.lines.replace(self.lines.get().saturating_add(1)) < MAX_LINES {
             report(self.webview.label(), fault);
         }
