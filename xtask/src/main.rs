@@ -54,7 +54,7 @@ enum Task {
     TauriSoak(tauri::SoakOptions),
     /// Runs the page of a Tauri app, stock and accelerated, and compares what comes out. Needs a system
     /// that can open a window.
-    TauriTest,
+    TauriTest(tauri::TestOptions),
     /// Runs the ring between two threads under ThreadSanitizer. Needs a nightly compiler.
     Tsan,
 }
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Task::Node => node::node(&root, metadata.target_directory.as_std_path()),
         Task::TauriBench(options) => tauri::bench(&root, &options),
         Task::TauriSoak(options) => tauri::soak(&root, &options),
-        Task::TauriTest => tauri::test(&root),
+        Task::TauriTest(options) => tauri::test(&root, &options),
         Task::Tsan => tsan::tsan(&root, metadata.target_directory.as_std_path()),
     }
 }

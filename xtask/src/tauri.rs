@@ -145,9 +145,18 @@ const PARTS: &[Part] = &[
     Part { name: "attacks", short: false, run: |root, _, _| hostile::run(root) },
 ];
 
+/// How much to test.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestOptions {
+    /// Only the parts that `cargo xtask check` runs.
+    #[arg(long)]
+    short: bool,
+}
+
 /// `cargo xtask tauri-test`.
-pub(crate) fn test(root: &Path) -> ExitCode {
-    run_test(root, |_| true).exit_code()
+pub(crate) fn test(root: &Path, options: &TestOptions) -> ExitCode {
+    let run = if options.short { short_test(root) } else { run_test(root, |_| true) };
+    run.exit_code()
 }
 
 /// The same as a step of `cargo xtask check`: what needs no second build of the app.
