@@ -28,6 +28,12 @@ pub(crate) fn bench_quick() -> bool {
     setting("QUICK").is_some()
 }
 
+/// How the app was started, as [`crate`] says.
+#[tauri::command]
+pub(crate) fn bench_mode() -> Option<String> {
+    setting("MODE")
+}
+
 #[tauri::command]
 pub(crate) fn bench_start(name: &str) {
     log::info!("load {name}");

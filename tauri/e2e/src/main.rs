@@ -137,6 +137,7 @@ fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
         soak::soak_later,
         soak::soak_fault,
         bench::bench_quick,
+        bench::bench_mode,
         bench::bench_start,
         bench::bench_times,
         bench::bench_rate,

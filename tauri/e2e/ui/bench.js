@@ -93,7 +93,9 @@
     rows['64 in flight, no arguments'] = await atOnce('j', n(40000), () => invoke('bench_nothing'))
     rows['16 ms timer meanwhile, late at most'] = await invoke('bench_timer_stop')
     await forwarded(rows, n(2000), 5)
-    rows['64 in flight, forwarded'] = await atOnce('p', n(40000), () => invoke('nothing_there'))
+    // By the portable hop these have been seen to stop: see the known defects.
+    const portable = (await invoke('bench_mode')) === 'portable'
+    if (!portable) rows['64 in flight, forwarded'] = await atOnce('p', n(40000), () => invoke('nothing_there'))
     rows['64 in flight, 1 KiB'] = await atOnce('k', n(20000), () => invoke('bench_echo', { value: kib }))
     rows['events, 45 B'] = await events('l', n(100000), 20)
     rows['events, 4 KiB'] = await events('m', n(20000), 4096)
