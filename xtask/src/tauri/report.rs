@@ -40,13 +40,20 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("raw put 10 MiB", "parked", Bound::Times(10.0)),
     (TIMER, "accelerated", Bound::AtMostUs(10_000.0)),
     (TIMER, "parked", Bound::AtMostUs(10_000.0)),
-    // How late a timer is says nothing as a ratio.
     (TIMER, "portable", Bound::AtMostUs(f64::INFINITY)),
+    (ADDED, "accelerated", Bound::AtMostUs(15.0)),
+    (ADDED, "portable", Bound::AtMostUs(f64::INFINITY)),
     ("", "portable", Bound::Times(0.9)),
 ];
 
 /// The row with the lateness of a timer.
 const TIMER: &str = "16 ms timer meanwhile, late at most";
+
+/// The row with what a forwarded call takes more than a local one.
+const ADDED: &str = "forwarding adds";
+
+/// Rows that say nothing as a ratio.
+const NO_RATIO: [&str; 2] = [TIMER, ADDED];
 
 /// Between these the page's table stands.
 const MARKERS: [&str; 2] = ["<!-- tauri-bench: begin -->", "<!-- tauri-bench: end -->"];
@@ -131,7 +138,8 @@ pub(super) fn table(lines: &[Value]) -> String {
                 continue;
             };
             let times = times(lines, mode, row);
-            let shown = times.filter(|_| row != TIMER).map(|times| format!(", {times:.1}x"));
+            let shown =
+                times.filter(|_| !NO_RATIO.contains(&row)).map(|times| format!(", {times:.1}x"));
             cells.push(figure.text() + &shown.unwrap_or_default());
             verdicts.extend(verdict(row, mode, &figure, times));
         }
@@ -149,7 +157,12 @@ fn verdict(row: &str, mode: &str, figure: &Figure, times: Option<f64>) -> Option
         Bound::Times(bound) => (format!("{mode} >= {bound}x"), times.is_some_and(|x| x >= bound)),
         Bound::AtMostUs(bound) if bound.is_infinite() => return None,
         Bound::AtMostUs(bound) => {
-            (format!("{mode} <= {:.0} ms", bound / 1000.0), figure.middle <= bound)
+            let bound_text = if bound < 1000.0 {
+                format!("{bound:.0} us")
+            } else {
+                format!("{:.0} ms", bound / 1000.0)
+            };
+            (format!("{mode} <= {bound_text}"), figure.middle <= bound)
         }
     };
     Some(if met { text } else { format!("**{text}: missed**") })
