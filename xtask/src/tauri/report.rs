@@ -334,6 +334,11 @@ mod tests {
         assert_eq!(found("another", "accelerated"), None);
         assert_eq!(found(TIMER, "portable"), None);
         assert_eq!(found(TIMER, "parked").as_deref(), Some("parked <= 10 ms"));
+        assert_eq!(found(ADDED, "portable"), None);
+        assert_eq!(found(ADDED, "accelerated").as_deref(), Some("accelerated <= 15 us"));
+        let slow = Figure { middle: 15.1, ..figure };
+        let missed = verdict(ADDED, "accelerated", &slow, None);
+        assert_eq!(missed.as_deref(), Some("**accelerated <= 15 us: missed**"));
     }
 
     #[test]
