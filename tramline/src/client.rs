@@ -30,6 +30,7 @@ use crate::executor::{self, Executor};
 use crate::invoke::{Borrowed, Invoke};
 use crate::layer::Layers;
 use crate::link::{Link, Outgoing, Service};
+use crate::look_out::LookOut;
 use crate::meet;
 use crate::server::check_types;
 use crate::shadow::{Difference, Report, Shadow};
@@ -362,6 +363,13 @@ impl Client {
     #[must_use]
     pub fn server(&self) -> &Peer {
         &self.0.peer
+    }
+
+    /// Begins to look out on this thread for what awaited calls and channels wait for, before the
+    /// calls are sent: see [`LookOut`].
+    #[must_use]
+    pub fn look_out(&self) -> LookOut<'_> {
+        LookOut::new(self.link())
     }
 
     /// Why the connection is over, if it is.

@@ -57,6 +57,7 @@ pub mod layer;
 mod layer;
 mod link;
 mod live;
+mod look_out;
 mod meet;
 mod processes;
 #[cfg(feature = "retry")]
@@ -117,6 +118,7 @@ pub use crate::endpoint::{Endpoint, Scheme};
 pub use crate::invoke::{Borrowed, Invoke};
 pub use crate::json_rpc::JsonRpc;
 pub use crate::live::LiveCapabilities;
+pub use crate::look_out::LookOut;
 #[cfg(feature = "retry")]
 pub use crate::retry::{Retry, RetryInvoke};
 pub use crate::server::{Running, Serve, Server};

@@ -28,10 +28,10 @@ pub(crate) fn bench_quick() -> bool {
     setting("QUICK").is_some()
 }
 
-/// How the app was started, as [`crate`] says.
+/// The rows that are wanted, by name; none is all.
 #[tauri::command]
-pub(crate) fn bench_mode() -> Option<String> {
-    setting("MODE")
+pub(crate) fn bench_rows() -> Vec<String> {
+    setting("ROWS").map_or_else(Vec::new, |rows| rows.split(';').map(str::to_owned).collect())
 }
 
 #[tauri::command]
@@ -54,9 +54,21 @@ pub(crate) struct Times {
 #[tauri::command]
 pub(crate) fn bench_times(name: &str) -> Times {
     log::debug!("load {name} is over");
+    times_of(0, 1)
+}
+
+/// The same of two kinds of calls that were made in turn, the first kind first.
+#[tauri::command]
+pub(crate) fn bench_times_in_turn(name: &str) -> [Times; 2] {
+    log::debug!("load {name} is over");
+    [times_of(0, 2), times_of(1, 2)]
+}
+
+/// Times of one call in `every`. The first stamp is that of the start.
+fn times_of(first: usize, every: usize) -> Times {
     let stamps = STAMPS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut times: Vec<f64> =
-        stamps.windows(2).skip(1).map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e6).collect();
+    let trips = stamps.windows(2).skip(1 + first).step_by(every);
+    let mut times: Vec<f64> = trips.map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e6).collect();
     times.sort_by(f64::total_cmp);
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
     Times { p50_us: at(50), p99_us: at(99), count: times.len() }

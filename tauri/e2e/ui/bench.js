@@ -47,22 +47,20 @@
     return invoke('bench_done', { name, count })
   }
 
-  // A command of the app's own against one of the sidecar's, in turn, and what the latter adds: the
-  // machine is not the same for long. Medians of the rounds.
-  const forwarded = async (rows, count, rounds) => {
-    const median = (found) => found.map((x) => x).sort((a, b) => a - b)[found.length >> 1]
-    const local = []
-    const there = []
-    for (let round = 0; round < rounds; round++) {
-      local.push(await inTurn('local', count, () => invoke('bench_nothing')))
-      there.push(await inTurn('forwarded', count, () => invoke('nothing_there')))
+  // A command of the app's own and one of the sidecar's, call by call in turn, and what the latter
+  // adds: the machine is then the same for both.
+  const forwarded = async (rows, count) => {
+    const pair = async () => {
+      await invoke('bench_nothing')
+      await invoke('nothing_there')
     }
-    const of = (found, key) => median(found.map((times) => times[key]))
-    const row = (found) => ({ p50_us: of(found, 'p50_us'), p99_us: of(found, 'p99_us'), count })
-    rows['local command beside a forwarded one'] = row(local)
-    rows['forwarded command'] = row(there)
-    const added = there.map((times, i) => ({ p50_us: times.p50_us - local[i].p50_us, p99_us: times.p99_us - local[i].p99_us }))
-    rows['forwarding adds'] = row(added)
+    for (let i = 0; i < 100; i++) await pair()
+    await invoke('bench_start', { name: 'forwarded' })
+    for (let i = 0; i < count; i++) await pair()
+    const [local, there] = await invoke('bench_times_in_turn', { name: 'forwarded' })
+    rows['local command beside a forwarded one'] = local
+    rows['forwarded command beside a local one'] = there
+    return { p50_us: there.p50_us - local.p50_us, p99_us: there.p99_us - local.p99_us, count }
   }
 
   // For a profiler.
@@ -79,28 +77,36 @@
     const bytes64 = new Uint8Array(64 << 10).fill(7)
     const bytes10 = new Uint8Array(10 << 20).fill(7)
     const rows = {}
+    const loads = {
+      'no arguments': () => inTurn('a', n(2000), () => invoke('bench_nothing')),
+      'async command': () => inTurn('b', n(2000), () => invoke('bench_later')),
+      'echo 1 KiB text': () => inTurn('c', n(2000), () => invoke('bench_echo', { value: kib })),
+      'echo object, 6.6 KB': () => inTurn('d', n(500), () => invoke('bench_echo', { value: object })),
+      'echo 64 KiB text': () => inTurn('e', n(500), () => invoke('bench_echo', { value: kib64 })),
+      'raw put 64 KiB': () => inTurn('f', n(500), () => invoke('bench_put', bytes64)),
+      'raw get 64 KiB': () => inTurn('g', n(500), () => invoke('bench_get', { len: 64 << 10 })),
+      'raw put 10 MiB': () => inTurn('h', n(50), () => invoke('bench_put', bytes10)),
+      'raw get 10 MiB': () => inTurn('i', n(50), () => invoke('bench_get', { len: 10 << 20 })),
+      '64 in flight, no arguments': async () => {
+        await invoke('bench_timer_start')
+        const rate = await atOnce('j', n(40000), () => invoke('bench_nothing'))
+        rows['16 ms timer meanwhile, late at most'] = await invoke('bench_timer_stop')
+        return rate
+      },
+      'forwarded command': () => inTurn('q', n(2000), () => invoke('nothing_there')),
+      'forwarding adds': () => forwarded(rows, n(5000)),
+      '64 in flight, forwarded': () => atOnce('p', n(40000), () => invoke('nothing_there')),
+      '64 in flight, 1 KiB': () => atOnce('k', n(20000), () => invoke('bench_echo', { value: kib })),
+      'events, 45 B': () => events('l', n(100000), 20),
+      'events, 4 KiB': () => events('m', n(20000), 4096),
+      'channel, small JSON': () => channel('n', n(50000), (channel) => invoke('stream_load', { channel, count: n(50000) })),
+      'channel, raw 64 KiB': () => channel('o', n(2000), (channel) => invoke('stream_raw_load', { channel, count: n(2000), len: 64 << 10 }))
+    }
     await pause(300)
-    rows['no arguments'] = await inTurn('a', n(2000), () => invoke('bench_nothing'))
-    rows['async command'] = await inTurn('b', n(2000), () => invoke('bench_later'))
-    rows['echo 1 KiB text'] = await inTurn('c', n(2000), () => invoke('bench_echo', { value: kib }))
-    rows['echo object, 6.6 KB'] = await inTurn('d', n(500), () => invoke('bench_echo', { value: object }))
-    rows['echo 64 KiB text'] = await inTurn('e', n(500), () => invoke('bench_echo', { value: kib64 }))
-    rows['raw put 64 KiB'] = await inTurn('f', n(500), () => invoke('bench_put', bytes64))
-    rows['raw get 64 KiB'] = await inTurn('g', n(500), () => invoke('bench_get', { len: 64 << 10 }))
-    rows['raw put 10 MiB'] = await inTurn('h', n(50), () => invoke('bench_put', bytes10))
-    rows['raw get 10 MiB'] = await inTurn('i', n(50), () => invoke('bench_get', { len: 10 << 20 }))
-    await invoke('bench_timer_start')
-    rows['64 in flight, no arguments'] = await atOnce('j', n(40000), () => invoke('bench_nothing'))
-    rows['16 ms timer meanwhile, late at most'] = await invoke('bench_timer_stop')
-    await forwarded(rows, n(2000), 5)
-    // By the portable hop these have been seen to stop: see the known defects.
-    const portable = (await invoke('bench_mode')) === 'portable'
-    if (!portable) rows['64 in flight, forwarded'] = await atOnce('p', n(40000), () => invoke('nothing_there'))
-    rows['64 in flight, 1 KiB'] = await atOnce('k', n(20000), () => invoke('bench_echo', { value: kib }))
-    rows['events, 45 B'] = await events('l', n(100000), 20)
-    rows['events, 4 KiB'] = await events('m', n(20000), 4096)
-    rows['channel, small JSON'] = await channel('n', n(50000), (channel) => invoke('stream_load', { channel, count: n(50000) }))
-    rows['channel, raw 64 KiB'] = await channel('o', n(2000), (channel) => invoke('stream_raw_load', { channel, count: n(2000), len: 64 << 10 }))
+    const wanted = await invoke('bench_rows')
+    for (const [name, load] of Object.entries(loads)) {
+      if (wanted.length === 0 || wanted.includes(name)) rows[name] = await load()
+    }
     const up = await invoke('on_ring')
     await invoke('report', { text: JSON.stringify({ up, rows }) })
   }

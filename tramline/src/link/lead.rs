@@ -272,6 +272,57 @@ impl Link {
         }
     }
 
+    /// From here on the peer need not ring: whoever called looks at the link soon, or calls
+    /// [`listen_for_bell`](Self::listen_for_bell).
+    pub(crate) fn ignore_bell(&self) {
+        if let Some(mut lead) = self.try_lead() {
+            lead.disarm();
+            lead.release();
+            self.pass_on();
+        }
+    }
+
+    /// The peer rings again if somebody sleeps. Whoever leads now sees to that by itself.
+    pub(crate) fn listen_for_bell(&self) {
+        drop(self.try_lead());
+    }
+
+    /// Reads for up to `at_most` what futures wait for; true as soon as something was handed out, or
+    /// the link is over. False at once if another thread reads.
+    pub(crate) fn look_out(&self, at_most: Duration) -> bool {
+        let Some(mut lead) = self.try_lead() else { return false };
+        lead.disarm();
+        let start = Instant::now();
+        let seen = loop {
+            match self.look(&mut lead) {
+                Ok(true) => break true,
+                Ok(false) if start.elapsed() >= at_most => break false,
+                // Whoever answers may be waiting for this very CPU.
+                Ok(false) => std::thread::yield_now(),
+                Err(e) => {
+                    drop(lead);
+                    self.end(e);
+                    return true;
+                }
+            }
+        };
+        // The bell is for `listen_for_bell`.
+        lead.release();
+        self.pass_on();
+        seen
+    }
+
+    /// Looks some times; whether anything was handed out.
+    fn look(&self, lead: &mut Lead<'_>) -> Result<bool, LinkError> {
+        for _ in 0..LOOKS_PER_CLOCK {
+            if self.drain(&mut **lead, self.limits.max_queued_len)? > 0 {
+                return Ok(true);
+            }
+            std::hint::spin_loop();
+        }
+        Ok(false)
+    }
+
     /// The long way: other threads use the connection too, or the answer takes its time.
     fn wait_in_table<R>(
         &self,

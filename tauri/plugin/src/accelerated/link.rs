@@ -157,7 +157,8 @@ impl Link {
         // Nothing of the link is borrowed while a command runs: it may run a main loop of its own.
         match self.inlet.poll(|frame| self.read(frame)) {
             Polled::Message(Job::Call(request)) if self.welcome.get() => {
-                self.caller.dispatch(request)
+                turn::set_more(self.inlet.has_news());
+                self.caller.dispatch(request);
             }
             Polled::Message(Job::Bad(bad)) if self.welcome.get() => {
                 self.caller.refuse(&bad);

@@ -24,15 +24,18 @@ impl<R: Runtime> Inner<R> {
         let Invoke { message, resolver, .. } = invoke;
         let label = message.webview_ref().label().to_owned();
         let inner = Arc::clone(self);
-        self.run_for(label, async move {
+        let call = async move {
             let answer = match inner.client().await {
                 Ok(client) => inner.call(&client, &message).await,
                 Err(error) => Err(no_connection(&error)),
             };
             resolver.respond(answer);
-        });
+        };
         if self.polls {
-            self.main_loop.look_out();
+            let client = self.connection.up();
+            self.main_loop.look_out(client.as_ref(), || self.run_for(label, call));
+        } else {
+            self.run_for(label, call);
         }
     }
 

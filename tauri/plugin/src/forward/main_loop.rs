@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use async_task::{Runnable, Task};
 use tauri::{AppHandle, Emitter as _, Runtime, async_runtime};
+use tramline::{Client, LookOut};
 
 use super::events;
 use crate::turn;
@@ -139,14 +140,30 @@ impl<R: Runtime> MainLoop<R> {
         }
     }
 
-    /// Looks out for an answer as long as that pays: it then comes without a wake of the main loop.
-    pub(super) fn look_out(&self) {
+    /// Does `begin`, and looks out for its answer as long as that pays: it then comes without a wake of
+    /// the main loop, and without another thread if `client` lets this one read.
+    pub(super) fn look_out(&self, client: Option<&Client>, begin: impl FnOnce()) {
+        // Behind others there is no waiting for one: their answers come as they come.
+        if turn::has_more() || !self.pays() {
+            return begin();
+        }
+        let look_out = client.map(Client::look_out);
+        begin();
+        self.look(look_out.as_ref());
+    }
+
+    /// Whether to look out, this time.
+    fn pays(&self) -> bool {
         // Relaxed: only the main thread counts.
         let vain = self.vain.load(Ordering::Relaxed);
         if vain >= VAIN_POLLS {
             let next = if vain < VAIN_POLLS + WITHOUT { vain + 1 } else { 0 };
-            return self.vain.store(next, Ordering::Relaxed);
+            self.vain.store(next, Ordering::Relaxed);
         }
+        vain < VAIN_POLLS
+    }
+
+    fn look(&self, look_out: Option<&LookOut<'_>>) {
         {
             let mut queue = self.lock();
             if queue.posted || queue.serving.is_some() {
@@ -156,11 +173,11 @@ impl<R: Runtime> MainLoop<R> {
             queue.posted = true;
             self.pushed.store(!queue.items.is_empty(), Ordering::Relaxed);
         }
-        if self.poll() {
+        if self.poll(look_out) {
             self.vain.store(0, Ordering::Relaxed);
             return self.serve();
         }
-        self.vain.store(vain + 1, Ordering::Relaxed);
+        self.vain.fetch_add(1, Ordering::Relaxed);
         let mut queue = self.lock();
         queue.posted = !queue.items.is_empty();
         let late = queue.posted;
@@ -170,17 +187,22 @@ impl<R: Runtime> MainLoop<R> {
         }
     }
 
-    fn poll(&self) -> bool {
+    fn poll(&self, look_out: Option<&LookOut<'_>>) -> bool {
         let start = Instant::now();
-        while start.elapsed() < POLL {
+        let mut left = POLL;
+        while !left.is_zero() {
+            let came = look_out.is_some_and(|look_out| look_out.at_most(left));
             for _ in 0..LOOKS_PER_CLOCK {
                 if self.pushed.load(Ordering::Relaxed) {
                     return true;
                 }
                 std::hint::spin_loop();
             }
-            // Whoever answers may be waiting for this very CPU.
-            std::thread::yield_now();
+            if !came {
+                // Whoever answers may be waiting for this very CPU.
+                std::thread::yield_now();
+            }
+            left = POLL.saturating_sub(start.elapsed());
         }
         false
     }

@@ -205,14 +205,21 @@ impl<R: Runtime> Forward<R> {
         self.choose(|inner| inner.from_app.extend(names.into_iter().map(Into::into)))
     }
 
-    /// Whether the main thread looks out for an answer, for up to 20 microseconds, before it goes on;
-    /// it gives that up for a while when it was in vain. Default false.
+    /// Whether the main thread looks out for an answer, for up to 20 microseconds, before it goes on,
+    /// unless more calls wait; it gives that up for a while when it was in vain. Default false.
     ///
     /// For pages that make one short call after the other: its answer then costs no wake of the event
-    /// loop. With many calls in flight each waits for the one before, which halves their rate.
+    /// loop, and no other thread: a connection that is made for this waits with
+    /// [`WaitMode::Idle`](tramline::WaitMode::Idle), whatever `spawning` or `connecting` says.
     #[must_use]
     pub fn polls(self, polls: bool) -> Self {
-        self.choose(|inner| inner.polls = polls)
+        self.choose(|inner| {
+            inner.polls = polls;
+            // Nobody else has it before it is used.
+            if let Some(connection) = Arc::get_mut(&mut inner.connection) {
+                connection.is_looked_after(polls);
+            }
+        })
     }
 
     /// What goes into [`tauri::Builder::invoke_handler`]: the [named](Self::commands) commands go to

@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tauri::async_runtime;
-use tramline::{AnyCodec, Client, Connect, ConnectError};
+use tramline::{AnyCodec, Client, Connect, ConnectError, WaitMode};
 #[cfg(unix)]
 use tramline::{Sidecar, Spawn};
 
@@ -37,12 +37,14 @@ enum State {
 /// How a connection is made.
 pub(super) enum Source {
     Given,
-    Made(Box<dyn Fn() -> Making + Send + Sync>),
+    Made(Box<dyn Fn(Option<WaitMode>) -> Making + Send + Sync>),
 }
 
 /// A connection that is made when it is wanted.
 pub(super) struct Connection {
     source: Source,
+    /// How a connection of our own making waits, if not as whoever makes it says.
+    waits: Option<WaitMode>,
     state: Mutex<State>,
 }
 
@@ -54,12 +56,17 @@ impl Connection {
             #[cfg(unix)]
             sidecar: None,
         };
-        Self { source: Source::Given, state: Mutex::new(State::Up(held)) }
+        Self { source: Source::Given, waits: None, state: Mutex::new(State::Up(held)) }
     }
 
     pub(super) fn connecting(connect: impl Fn() -> Connect + Send + Sync + 'static) -> Self {
-        Self::made(move || {
-            let connect = connect().codec(AnyCodec::JSON).into_future();
+        Self::made(move |waits| {
+            let connect = connect().codec(AnyCodec::JSON);
+            let connect = match waits {
+                Some(mode) => connect.wait_mode(mode),
+                None => connect,
+            };
+            let connect = connect.into_future();
             Box::pin(async move {
                 Ok(Held {
                     client: connect.await?,
@@ -72,8 +79,13 @@ impl Connection {
 
     #[cfg(unix)]
     pub(super) fn spawning(spawn: impl Fn() -> Spawn + Send + Sync + 'static) -> Self {
-        Self::made(move || {
-            let spawn = spawn().codec(AnyCodec::JSON).into_future();
+        Self::made(move |waits| {
+            let spawn = spawn().codec(AnyCodec::JSON);
+            let spawn = match waits {
+                Some(mode) => spawn.wait_mode(mode),
+                None => spawn,
+            };
+            let spawn = spawn.into_future();
             Box::pin(async move {
                 let sidecar = spawn.await?;
                 Ok(Held { client: sidecar.client().clone(), sidecar: Some(sidecar) })
@@ -81,8 +93,13 @@ impl Connection {
         })
     }
 
-    fn made(make: impl Fn() -> Making + Send + Sync + 'static) -> Self {
-        Self { source: Source::Made(Box::new(make)), state: Mutex::new(State::None) }
+    fn made(make: impl Fn(Option<WaitMode>) -> Making + Send + Sync + 'static) -> Self {
+        Self { source: Source::Made(Box::new(make)), waits: None, state: Mutex::new(State::None) }
+    }
+
+    /// A thread of the app's looks out for answers: the connection's own need not.
+    pub(super) fn is_looked_after(&mut self, is: bool) {
+        self.waits = is.then_some(WaitMode::Idle);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -139,7 +156,7 @@ impl Connection {
         let Source::Made(make) = &self.source else { return };
         // A child that hangs may be waited for.
         async_runtime::spawn_blocking(move || drop(old));
-        let (making, connection) = (make(), Arc::downgrade(self));
+        let (making, connection) = (make(self.waits), Arc::downgrade(self));
         async_runtime::spawn(async move {
             let made = making.await;
             if let Ok(held) = &made {

@@ -14,6 +14,7 @@ use super::post::Read;
 use super::queue::Queue;
 use crate::call::{Caller, refuse};
 use crate::links::{Links, Outlet};
+use crate::turn;
 
 /// How long calls are served before others of the main loop have their turn. The ring's as well.
 const STAY: Duration = Duration::from_millis(1);
@@ -134,6 +135,7 @@ impl Page {
             let mut calls = self.lock();
             let Some(call) = calls.waiting.pop_front() else { break };
             let too_many = calls.waiting.len() > MAX_WAITING;
+            turn::set_more(!calls.waiting.is_empty());
             drop(calls);
             self.make(call);
             if start.elapsed() >= STAY && !too_many {
