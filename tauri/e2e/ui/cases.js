@@ -243,6 +243,26 @@
       const descriptor = Object.getOwnPropertyDescriptor(window.__TAURI_INTERNALS__, 'postMessage')
       return [descriptor.writable, descriptor.configurable, descriptor.enumerable, typeof descriptor.value, Object.keys(window).filter((k) => /tram/i.test(k))]
     },
+    'random numbers': () => {
+      const drawn = new Set()
+      const one = new Uint32Array(1)
+      let same = true
+      for (let i = 0; i < 3000; i++) {
+        same = same && crypto.getRandomValues(one) === one
+        drawn.add(one[0])
+      }
+      const bytes = crypto.getRandomValues(new Uint8Array(64))
+      const failed = []
+      for (const wrong of [new Float32Array(1), new Uint32Array(1 << 15), {}, undefined]) {
+        try {
+          crypto.getRandomValues(wrong)
+        } catch (e) {
+          failed.push(e.name)
+        }
+      }
+      // Two alike among 3,000 are seen once in a thousand runs.
+      return [same, drawn.size > 2990, bytes.some((byte) => byte !== 0), failed]
+    },
     'no callback is left behind': async () => {
       await pause(200)
       const before = window.__TAURI_INTERNALS__.callbacks.size

@@ -8,6 +8,9 @@
   const native = window.__TRAMLINE_NATIVE__
   delete window.__TRAMLINE_NATIVE__
 
+  // Numbers that are drawn at once. A choice: the drawing then costs little for each of them.
+  const DRAWN = 1024
+
   let incoming
   let outgoing
 
@@ -40,6 +43,27 @@
       at += n
     }
     return whole.buffer
+  }
+
+  // Tauri draws two random numbers for each call, each into an array of its own. The engine makes such
+  // an array a big one then, which costs as much as a tenth of a call. So numbers are drawn many at a
+  // time; they are the same engine's, and each is given out once.
+  function drawManyAtOnce() {
+    const draw = crypto.getRandomValues.bind(crypto)
+    const drawn = new Uint32Array(DRAWN)
+    let left = 0
+    const value = function getRandomValues(array) {
+      if (!(array instanceof Uint32Array) || array.length !== 1) return draw(array)
+      if (left === 0) {
+        draw(drawn)
+        left = DRAWN
+      }
+      left -= 1
+      array[0] = drawn[left]
+      drawn[left] = 0
+      return array
+    }
+    Object.defineProperty(crypto, 'getRandomValues', { value, configurable: true, writable: true })
   }
 
   // Gives the ring to `up` once both ways have been tried; `down` hears of its end, or that there is
@@ -98,6 +122,8 @@
       handOutAll(it, welcome ? 1 : 0, ringBody)
       return true
     }
-    return native.open(deliver, incoming, outgoing, KEY)
+    const opened = native.open(deliver, incoming, outgoing, KEY)
+    if (opened) drawManyAtOnce()
+    return opened
   }
 
