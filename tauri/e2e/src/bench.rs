@@ -31,7 +31,7 @@ pub(crate) fn bench_quick() -> bool {
 /// The rows that are wanted, by name; none is all.
 #[tauri::command]
 pub(crate) fn bench_rows() -> Vec<String> {
-    setting("ROWS").map_or_else(Vec::new, |rows| rows.split(';').map(str::to_owned).collect())
+    setting("ROWS").map_or_else(Vec::new, |rows| rows.split(';').filter(|row| !row.is_empty()).map(str::to_owned).collect())
 }
 
 #[tauri::command]

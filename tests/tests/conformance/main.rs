@@ -12,6 +12,7 @@ mod events;
 mod extras;
 mod flow;
 mod listeners;
+mod look_out;
 mod matrix;
 mod overflow;
 mod payloads;
