@@ -13,7 +13,6 @@ mod nightly;
 mod node;
 mod oracle;
 mod semantics;
-mod showcase;
 mod tauri;
 mod tsan;
 

@@ -7,6 +7,7 @@ mod hostile;
 mod npm;
 mod refusals;
 mod report;
+mod showcase;
 mod soak;
 mod steps;
 mod system;
@@ -229,8 +230,8 @@ fn forwarded_in(app: &App, mode: &str) -> Result<usize, String> {
 }
 
 fn showcase(app: &App) -> Result<usize, String> {
-    for (way, arguments) in crate::showcase::RUNS {
-        crate::showcase::smoke(&app.showcase, way, arguments)?;
+    for (way, arguments) in showcase::RUNS {
+        showcase::smoke(&app.showcase, way, arguments)?;
     }
     Ok(0)
 }

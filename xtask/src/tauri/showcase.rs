@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Which way the window says that it has, and with which arguments it is started.
-pub(crate) const RUNS: &[(&str, &[&str])] = &[
+pub(super) const RUNS: &[(&str, &[&str])] = &[
     ("accelerated", &["--smoke"]),
     ("stock", &["--smoke", "--stock"]),
     ("accelerated", &["--smoke", "--sigkill"]),
@@ -26,7 +26,7 @@ const KILLED: i32 = 128 + 9;
 /// # Errors
 ///
 /// What went wrong in which panel, or what was left behind.
-pub(crate) fn smoke(program: &Path, way: &str, arguments: &[&str]) -> Result<(), String> {
+pub(super) fn smoke(program: &Path, way: &str, arguments: &[&str]) -> Result<(), String> {
     println!("running: showcase {}", arguments.join(" "));
     let mut command = Command::new("timeout");
     command.args([LIMIT, "dbus-run-session", "--", "xvfb-run", "--auto-servernum"]);
