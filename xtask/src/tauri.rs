@@ -45,6 +45,9 @@ pub(crate) struct Options {
 /// The ways of the app that are compared with stock.
 const WAYS: [&str; 3] = ["accelerated", "parked", "portable"];
 
+/// How many parts the loads of the bench are measured in.
+const PARTS_OF_BENCH: usize = 4;
+
 /// How long one run may take, in seconds. The longest takes about a minute.
 const LIMIT: u64 = 300;
 
@@ -175,7 +178,7 @@ const NO_STOCK: &str = "no window, with Tauri's own way either: ";
 
 fn run_test(root: &Path, wanted: fn(&Part) -> bool) -> Run {
     with_app(root, |app| {
-        let stock = || cases(&app.run("stock", "test", false)?, false);
+        let stock = || cases(&app.run("stock", "test")?, false);
         // A window is not the machine's most dependable part: once more, then, and it is said.
         let stock = stock()
             .or_else(|why| {
@@ -208,12 +211,12 @@ fn run_test(root: &Path, wanted: fn(&Part) -> bool) -> Run {
 fn same(app: &App, mode: &str, stock: &Value) -> Result<usize, String> {
     // A page whose policy forbids the portable hop goes Tauri's own way.
     let on_hop = mode != "strict";
-    Ok(compare(mode, stock, &cases(&app.run(mode, "test", false)?, on_hop)?))
+    Ok(compare(mode, stock, &cases(&app.run(mode, "test")?, on_hop)?))
 }
 
 /// What a task must find.
 fn table(app: &App, mode: &str, task: &str, rows: &[(&str, &str)]) -> Result<usize, String> {
-    let report = app.run(mode, task, false)?;
+    let report = app.run(mode, task)?;
     let mut wrong = 0;
     for (what, expected) in rows {
         let found = report["results"].get(*what).unwrap_or(&Value::Null).to_string();
@@ -226,7 +229,7 @@ fn table(app: &App, mode: &str, task: &str, rows: &[(&str, &str)]) -> Result<usi
 }
 
 fn forwarded_in(app: &App, mode: &str) -> Result<usize, String> {
-    forwarded(mode, &app.run(mode, "forward", false)?)
+    forwarded(mode, &app.run(mode, "forward")?)
 }
 
 fn showcase(app: &App) -> Result<usize, String> {
@@ -239,11 +242,18 @@ fn showcase(app: &App) -> Result<usize, String> {
 /// `cargo xtask tauri-bench`.
 pub(crate) fn bench(root: &Path, options: &Options) -> ExitCode {
     with_app(root, |app| {
-        let mut runs: Vec<(&str, Vec<Value>)> =
-            ["stock", "portable", "parked", "accelerated"].map(|mode| (mode, Vec::new())).into();
+        let mut runs: [(&str, Vec<Value>); 4] =
+            ["stock", "portable", "parked", "accelerated"].map(|mode| (mode, Vec::new()));
         for _ in 0..options.runs.max(1) {
-            for (mode, reports) in &mut runs {
-                reports.push(app.run(mode, "bench", options.quick)?);
+            let mut whole = runs.each_ref().map(|_| Value::Null);
+            // In parts, so that what is compared is measured within the same minute.
+            for part in 0..PARTS_OF_BENCH {
+                for ((mode, _), whole) in runs.iter().zip(&mut whole) {
+                    add_rows(whole, app.bench(mode, part, options.quick)?);
+                }
+            }
+            for ((_, reports), whole) in runs.iter_mut().zip(whole) {
+                reports.push(whole);
             }
         }
         let lines = report::lines(&runs, options.quick, &report::facts(root));
@@ -251,6 +261,16 @@ pub(crate) fn bench(root: &Path, options: &Options) -> ExitCode {
         report::write(&lines, &root.join(&options.out), &root.join(&options.page))
     })
     .exit_code()
+}
+
+/// Adds the rows of a part to what the parts before it gave.
+fn add_rows(whole: &mut Value, mut part: Value) {
+    if let (Some(rows), Some(more)) = (whole["rows"].as_object_mut(), part["rows"].as_object_mut())
+    {
+        rows.append(more);
+    } else {
+        *whole = part;
+    }
 }
 
 /// A page that imports `@tauri-apps/api` as it is published: how many of its cases differ.
@@ -307,9 +327,16 @@ fn build(root: &Path, attacks: bool) -> Result<App, String> {
 
 impl App {
     /// Runs the app in a window of an X server of its own: what it reports.
-    fn run(&self, mode: &str, task: &str, quick: bool) -> Result<Value, String> {
-        let quick: &[_] = if quick { &[("TRAMLINE_E2E_QUICK", "1")] } else { &[] };
-        self.run_for(LIMIT, mode, task, quick)
+    fn run(&self, mode: &str, task: &str) -> Result<Value, String> {
+        self.run_for(LIMIT, mode, task, &[])
+    }
+
+    /// A part of the bench.
+    fn bench(&self, mode: &str, part: usize, quick: bool) -> Result<Value, String> {
+        let part = format!("{part}/{PARTS_OF_BENCH}");
+        let mut settings = vec![("TRAMLINE_E2E_PART", part.as_str())];
+        settings.extend(quick.then_some(("TRAMLINE_E2E_QUICK", "1")));
+        self.run_for(LIMIT, mode, "bench", &settings)
     }
 
     /// The same, with another limit in seconds, and further settings.

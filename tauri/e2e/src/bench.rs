@@ -31,7 +31,18 @@ pub(crate) fn bench_quick() -> bool {
 /// The rows that are wanted, by name; none is all.
 #[tauri::command]
 pub(crate) fn bench_rows() -> Vec<String> {
-    setting("ROWS").map_or_else(Vec::new, |rows| rows.split(';').filter(|row| !row.is_empty()).map(str::to_owned).collect())
+    setting("ROWS").map_or_else(Vec::new, |rows| {
+        rows.split(';').filter(|row| !row.is_empty()).map(str::to_owned).collect()
+    })
+}
+
+/// Which part of the loads is wanted, and of how many.
+#[tauri::command]
+pub(crate) fn bench_part() -> (usize, usize) {
+    let part = setting("PART").unwrap_or_default();
+    let numbers =
+        part.split_once('/').and_then(|(at, of)| Some((at.parse().ok()?, of.parse().ok()?)));
+    numbers.unwrap_or((0, 1))
 }
 
 #[tauri::command]

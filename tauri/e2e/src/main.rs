@@ -7,6 +7,7 @@
 //! | `TRAMLINE_E2E_NPM` | the folder of the packages that the task `api` imports |
 //! | `TRAMLINE_E2E_SECONDS` | how long `soak` lasts |
 //! | `TRAMLINE_E2E_QUICK` | if set, a tenth of the loads |
+//! | `TRAMLINE_E2E_PART` | the part of the bench's loads that is wanted, as `0/4` |
 //! | `TRAMLINE_E2E_ROWS` | the rows of the bench that are wanted, by name, with `;` between them |
 //! | `TRAMLINE_E2E_OUT` | the file for the report |
 //! | `TRAMLINE_E2E_BEGUN` | the file that is made when the window system has let the app in |
@@ -138,6 +139,7 @@ fn with_commands(builder: Builder<Wry>) -> Builder<Wry> {
         soak::soak_later,
         soak::soak_fault,
         bench::bench_quick,
+        bench::bench_part,
         bench::bench_rows,
         bench::bench_start,
         bench::bench_times,

@@ -9,8 +9,8 @@ const WINDOWS: &[(&str, usize)] = &[("main", 16), ("limited", 20), ("remote", 22
 
 /// Asks the same in all windows, both ways: how many answers differ.
 pub(super) fn compare(app: &App) -> Result<usize, String> {
-    let stock = app.run("stock", "refusals", false)?;
-    let accelerated = app.run("accelerated", "refusals", false)?;
+    let stock = app.run("stock", "refusals")?;
+    let accelerated = app.run("accelerated", "refusals")?;
     // The third is of another origin.
     for (report, on_ring) in [(&stock, 0), (&accelerated, 2)] {
         if report["on the ring"] != on_ring {
