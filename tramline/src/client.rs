@@ -367,7 +367,6 @@ impl Client {
 
     /// Begins to look out on this thread for what awaited calls and channels wait for, before the
     /// calls are sent: see [`LookOut`].
-    #[must_use]
     pub fn look_out(&self) -> LookOut<'_> {
         LookOut::new(self.link())
     }

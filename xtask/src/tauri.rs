@@ -336,7 +336,11 @@ impl App {
         let part = format!("{part}/{PARTS_OF_BENCH}");
         let mut settings = vec![("TRAMLINE_E2E_PART", part.as_str())];
         settings.extend(quick.then_some(("TRAMLINE_E2E_QUICK", "1")));
-        self.run_for(LIMIT, mode, "bench", &settings)
+        let report = self.run_for(LIMIT, mode, "bench", &settings)?;
+        match report["failed"].as_str() {
+            None => Ok(report),
+            Some(why) => Err(format!("bench {part}, {mode}: {why}")),
+        }
     }
 
     /// The same, with another limit in seconds, and further settings.
