@@ -66,10 +66,7 @@ impl Holdings {
     pub fn of(pid: u32) -> Self {
         let process = PathBuf::from(format!("/proc/{pid}"));
         let maps = fs::read_to_string(process.join("maps")).unwrap_or_default();
-        let names: Vec<_> = entries(process.join("task"))
-            .into_iter()
-            .filter_map(|task| fs::read_to_string(task.join("comm")).ok())
-            .collect();
+        let names = thread_names(pid);
         Self {
             descriptors: entries(process.join("fd")).len(),
             memory_files: maps.lines().filter(|line| line.contains("/memfd:")).count(),
@@ -77,10 +74,18 @@ impl Holdings {
             threads: names.len(),
             connection_threads: names
                 .iter()
-                .filter(|name| ["tramline-server", "tramline-refuse"].contains(&name.trim()))
+                .filter(|name| ["tramline-server", "tramline-refuse"].contains(&name.as_str()))
                 .count(),
         }
     }
+}
+
+/// The names of the threads of the process `pid`, as far as the system keeps them. Linux only.
+#[must_use]
+pub fn thread_names(pid: u32) -> Vec<String> {
+    let names = entries(PathBuf::from(format!("/proc/{pid}/task"))).into_iter();
+    let names = names.filter_map(|task| fs::read_to_string(task.join("comm")).ok());
+    names.map(|name| name.trim().to_owned()).collect()
 }
 
 /// The most memory that the process `pid` has had so far, in bytes. Linux only.

@@ -11,7 +11,7 @@ use tramline::{
     AnyCodec, Client, ConnectError, InvokeError, LinkError, Running, SendError, Server, json,
 };
 
-use crate::census::{Holdings, peak_memory};
+use crate::census::{Holdings, peak_memory, thread_names};
 use crate::fixture::{limits, unique_name};
 use crate::{PATIENCE, Peer, commands, eventually};
 
@@ -137,9 +137,11 @@ impl Victim {
         // The first connection starts what a process has once.
         victim.assert_serves();
         let pid = victim.id();
+        // Twice the same: a look at the threads may miss one while another ends.
         eventually("the first connection is gone", || {
-            victim.before = Holdings::of(pid);
-            victim.before.connection_threads == 0 && victim.before.memory_files == 0
+            let now = Holdings::of(pid);
+            let settled = now == std::mem::replace(&mut victim.before, now);
+            settled && now.connection_threads == 0 && now.memory_files == 0
         });
         victim.memory_before = peak_memory(pid);
         victim
@@ -233,7 +235,11 @@ fn settle(pid: u32, before: Holdings) {
     let started = Instant::now();
     while Holdings::of(pid).exceeds(before) {
         let now = Holdings::of(pid);
-        assert!(started.elapsed() < PATIENCE, "left of the attacks: {now:?}, before: {before:?}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "left of the attacks: {now:?}, before: {before:?}, threads: {:?}",
+            thread_names(pid)
+        );
         thread::park_timeout(Duration::from_millis(5));
     }
 }
