@@ -249,7 +249,13 @@ pub(crate) fn bench(root: &Path, options: &Options) -> ExitCode {
             // In parts, so that what is compared is measured within the same minute.
             for part in 0..PARTS_OF_BENCH {
                 for ((mode, _), whole) in runs.iter().zip(&mut whole) {
-                    add_rows(whole, app.bench(mode, part, options.quick)?);
+                    let run = || app.bench(mode, part, options.quick);
+                    let rows = run().or_else(|why| {
+                        // Said, and not hidden by the figures of what came after it.
+                        eprintln!("{why}\nonce more");
+                        run()
+                    })?;
+                    add_rows(whole, rows);
                 }
             }
             for ((_, reports), whole) in runs.iter_mut().zip(whole) {
