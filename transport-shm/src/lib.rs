@@ -116,8 +116,9 @@ pub fn set_mapped_limit(bytes: usize) {
     let _ = bytes;
 }
 
-/// How much memory this process has mapped for shared-memory links now, in bytes. See
-/// [`set_mapped_limit`].
+/// How much memory this process has mapped for shared-memory links now, in bytes. A link that was
+/// dropped counts a moment longer if the peer hung up just then: the thread that watches all links
+/// may still look at it. See [`set_mapped_limit`].
 #[must_use]
 pub fn mapped() -> usize {
     #[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]

@@ -46,6 +46,14 @@ fn assert_carries((a, b): &mut (Halves, Halves)) {
     assert_eq!(receive(&mut *b.receiver, &*b.signal).expect("received"), b"x");
 }
 
+/// The thread that watches all links may hold one for a moment after its hang-up.
+fn all_is_unmapped() -> bool {
+    (0..100_000).any(|_| {
+        std::thread::yield_now();
+        mapped() == 0
+    })
+}
+
 fn memory_beyond_the_limit_is_not_mapped_and_the_socket_goes_on() {
     assert_eq!(mapped(), 0);
     let mut first = link(&limits(1 << 16), &limits(1 << 16));
@@ -66,7 +74,7 @@ fn memory_beyond_the_limit_is_not_mapped_and_the_socket_goes_on() {
     assert_in_step(&refused());
     assert_carries(&mut first);
     drop(first);
-    assert_eq!(mapped(), 0);
+    assert!(all_is_unmapped(), "{} bytes are left", mapped());
     set_mapped_limit(one_link);
     assert_carries(&mut link(&limits(1 << 16), &limits(1 << 16)));
 }
