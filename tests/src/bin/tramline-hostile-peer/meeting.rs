@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -239,14 +240,13 @@ impl Socket {
         while self.fill(&mut [0]) {}
     }
 
-    /// Whether the other side has hung up, without waiting.
+    /// Whether the other side has hung up, without waiting. What it wrote before (a doorbell's byte)
+    /// may still be unread.
     pub(crate) fn is_hung_up(&self) -> bool {
-        let mut byte = [0_u8; 1];
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        !matches!(
-            rustix::net::recv(&self.0, &mut byte, flags),
-            Ok((1.., _)) | Err(Errno::AGAIN | Errno::INTR)
-        )
+        let mut socket = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        matches!(poll(&mut socket, Some(&Timespec::default())), Ok(1..))
+            && socket[0].revents().intersects(gone)
     }
 }
 
