@@ -30,6 +30,16 @@
       await note(`${when}: messages of a channel`, numbers.splice(0))
     }
 
+    // As if there were no memory for it. Only the ring copies bytes like this.
+    const { set } = Uint8Array.prototype
+    Uint8Array.prototype.set = () => { throw new RangeError('out of memory') }
+    const long = invoke('raw_get', { len: 1 << 20 }).then(() => 'bytes', String)
+    const [ended, beside] = await Promise.all([long, invoke('echo', { value: 'beside' })])
+    Uint8Array.prototype.set = set
+    await note('a long body without room: a call beside it', beside)
+    await note('a long body without room: the call', ended)
+    await note('a long body without room: the next one', (await invoke('raw_get', { len: 3 << 20 })).byteLength)
+
     const panicked = invoke('panic_now').then(() => 'no error', (e) => String(e))
     const [error, other] = await Promise.all([panicked, invoke('echo', { value: 'beside' }).catch(String)])
     await note('a panic: the error', error)

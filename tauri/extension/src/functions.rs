@@ -2,10 +2,9 @@
 //!
 //! | function | does | gives |
 //! |---|---|---|
-//! | `open(deliver, incoming, outgoing, key)` | begins; `deliver` is called with what comes in, as text or as a place in `incoming`, and with null at the end | whether there may be a link |
+//! | `open(deliver, incoming, outgoing, key)` | begins; `deliver` is called with what comes in: text, or place and length of text in `incoming`, or place and length of a part of a body there and the length of the whole; with null at the end | whether there may be a link |
 //! | `send(text)` | sends a call with JSON | whether it was taken |
 //! | `raw(length, text or null)` | sends a part of a call with bytes from `outgoing`, the last one with the call's text | whether it was taken |
-//! | `fetch()` | puts the next part of a large body into `incoming` | its length |
 //! | `close()` | ends the link | |
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +32,6 @@ fn make_class() -> JSClassRef {
         function(c"open", open),
         function(c"send", send),
         function(c"raw", raw),
-        function(c"fetch", fetch),
         function(c"close", close),
         JSStaticFunction { name: null(), call: None, attributes: 0 },
     ];
@@ -121,9 +119,6 @@ functions! {
     raw |page, arguments| {
         let Some(len) = arguments.count(0) else { return Value::Truth(false) };
         Value::Truth(page.send_raw(|target| arguments.append_text(1, target), len))
-    }
-    fetch |page, _arguments| {
-        Value::Count(page.fetch())
     }
     close |page, _arguments| {
         page.close();

@@ -3,9 +3,8 @@
 use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use tramline_web_link::Polled;
-use tramline_web_link::frames::{self, to_page};
+use tramline_web_link::frames::{self, PART_LEN, to_page};
+use tramline_web_link::{MAX_MESSAGE_LEN, Polled};
 
 use crate::js::{Protected, With};
 use crate::page::{KEPT_LEN, Link, Page};
@@ -19,10 +18,9 @@ const BATCH_LEN: usize = 256 << 10;
 /// through the incoming area, a few words do not.
 const TEXT_LEN: usize = 1024;
 
-/// Bodies that go beside the text of a batch, in bytes; what is longer is fetched in parts of this
-/// length. Choices: they stay in a processor's cache, and leave room for text behind them.
+/// Bodies that go beside the text of a batch, in bytes. A choice: they stay in a processor's cache,
+/// and leave room for text behind them.
 const STAGED_LEN: usize = 512 << 10;
-const PART_LEN: usize = 256 << 10;
 
 /// How long messages are handed over before others of the main loop have their turn.
 const STAY: Duration = Duration::from_millis(1);
@@ -35,20 +33,24 @@ pub(crate) struct Batch {
     staged: usize,
 }
 
-#[derive(Default)]
-pub(crate) struct Fetched {
-    message: BytesMut,
+/// A body that comes in parts.
+#[derive(Clone, Copy)]
+pub(crate) struct LongBody {
+    len: usize,
+    /// How much of it has come.
     at: usize,
+    /// The page had no room for it.
+    lost: bool,
 }
 
 /// What became of a message that was read.
 enum Read {
     /// It is in the batch.
     Batched,
-    /// The batch has no room left for its body.
-    NeedsRoom,
-    /// Its body is for the page to fetch, and its item is in the batch.
-    ToFetch,
+    /// It is the last of the batch: the page puts bodies together one at a time.
+    Ends,
+    /// It is a part of a long body, and lies in the incoming area: offset and length.
+    Part(usize, usize),
     Bad,
 }
 
@@ -59,22 +61,6 @@ impl Page {
         Some(error)
     }
 
-    /// Puts the next part of the body that is being fetched into the incoming area: its length.
-    pub(crate) fn fetch(&self) -> usize {
-        let mut fetched = self.fetched.borrow_mut();
-        let Fetched { message, at } = &mut *fetched;
-        let rest = message.get(*at..).unwrap_or_default();
-        let len = self.incoming.get().map_or(0, |area| {
-            let len = rest.len().min(PART_LEN).min(area.byte_len());
-            if area.put(0, &rest[..len]) { len } else { 0 }
-        });
-        *at += len;
-        if *at >= message.len() && message.capacity() > KEPT_LEN {
-            *fetched = Fetched::default();
-        }
-        len
-    }
-
     /// Reads what has come, a batch at a time. False once the link is over.
     pub(crate) fn read(&self, link: &Link) -> bool {
         let start = Instant::now();
@@ -82,15 +68,15 @@ impl Page {
             let mut over = false;
             let mut more = true;
             while more && self.batch_has_room() {
-                match link.inlet.poll(|frame| self.take(frame)) {
+                match link.inlet.poll(|frame| self.take(frame.bytes())) {
                     Polled::Message(Read::Batched) => {}
-                    Polled::Message(Read::NeedsRoom) => {
+                    Polled::Message(Read::Ends) => self.hand_over(),
+                    Polled::Message(Read::Part(offset, len)) => {
+                        self.hand_over_part(offset, len);
+                        // What is in the batch should not wait for all of the body.
                         self.hand_over();
-                        if !self.stage_kept() {
-                            return false;
-                        }
+                        more = start.elapsed() < STAY;
                     }
-                    Polled::Message(Read::ToFetch) => self.hand_over(),
                     Polled::Message(Read::Bad) | Polled::Over(_) => (over, more) = (true, false),
                     // The rest of a long message may be there all the same.
                     Polled::Nothing => more = link.inlet.has_news() && start.elapsed() < STAY,
@@ -108,76 +94,83 @@ impl Page {
 
     fn batch_has_room(&self) -> bool {
         let batch = self.batch.borrow();
-        batch.items.len() < BATCH_ITEMS && batch.text.len() < BATCH_LEN
+        batch.items.len() < BATCH_ITEMS
+            && batch.text.len() < BATCH_LEN
+            && batch.staged <= STAGED_LEN - PART_LEN
     }
 
-    fn take(&self, frame: tramline_core::Frame<'_>) -> Read {
-        let kind = frame.bytes().first().copied().unwrap_or_default();
-        if kind == to_page::WELCOME && frame.bytes().get(1..) != Some(&self.probe) {
+    fn take(&self, frame: &[u8]) -> Read {
+        let kind = frame.first().copied().unwrap_or_default();
+        if kind == to_page::WELCOME && frame.get(1..) != Some(&self.probe) {
             return Read::Bad;
         }
-        if matches!(kind, to_page::OK_RAW | to_page::CHANNEL_RAW) {
-            let staged = self.batch.borrow().staged;
-            let area = self.incoming.get().map_or(0, Protected::byte_len);
-            let area = area.min(STAGED_LEN);
-            if frame.bytes().len() > area.saturating_sub(staged) {
-                let mut fetched = self.fetched.borrow_mut();
-                frame.swap(&mut fetched.message);
-                fetched.at = 0;
-                let needs_room = fetched.message.len() <= area;
-                drop(fetched);
-                // Its place is behind what is in the batch.
-                return if needs_room { Read::NeedsRoom } else { self.batch_kept() };
-            }
+        let text_len = self.batch.borrow().text.len();
+        let read =
+            if kind == to_page::PART { self.take_part(frame) } else { self.take_item(frame) };
+        read.unwrap_or_else(|| {
+            // What is in the batch is good.
+            self.batch.borrow_mut().text.truncate(text_len);
+            Read::Bad
+        })
+    }
+
+    /// Puts a part of a long body where the page finds it, behind what is in the batch.
+    fn take_part(&self, frame: &[u8]) -> Option<Read> {
+        let (len, part) = frames::part_of(frame)?;
+        let mut body = self.long_body.get().unwrap_or(LongBody { len, at: 0, lost: false });
+        if len != body.len || len > MAX_MESSAGE_LEN || part.len() > len - body.at {
+            return None;
         }
-        self.batch_frame(frame.bytes())
+        let offset = self.batch.borrow().staged;
+        if !self.incoming.get()?.put(offset, part) {
+            return None;
+        }
+        body.at += part.len();
+        self.long_body.set(Some(body));
+        Some(Read::Part(offset, part.len()))
     }
 
-    /// Batches the message that was kept, now that the incoming area is free.
-    fn stage_kept(&self) -> bool {
-        let message = std::mem::take(&mut self.fetched.borrow_mut().message);
-        let read = self.batch_frame(&message);
-        self.fetched.borrow_mut().message = message;
-        matches!(read, Read::Batched)
-    }
-
-    /// Batches the item of the message that was kept, for the page to fetch its body.
-    fn batch_kept(&self) -> Read {
-        let mut fetched = self.fetched.borrow_mut();
-        let Fetched { message, at } = &mut *fetched;
+    /// Puts a message into the batch.
+    fn take_item(&self, frame: &[u8]) -> Option<Read> {
         let mut batch = self.batch.borrow_mut();
         let start = batch.begin();
-        match frames::append_item(message, &mut batch.text) {
-            Ok(item) => {
-                *at = message.len() - item.raw.map_or(0, <[u8]>::len);
-                batch.text.extend_from_slice(b",-1");
-                batch.items.push((start, self.note_answer(&item)));
-                Read::ToFetch
+        let item = frames::append_item(frame, &mut batch.text).ok()?;
+        let error = self.note_answer(&item);
+        let long_body = self.long_body.take();
+        match (item.raw, long_body) {
+            (None, Some(_)) => return None,
+            (None, None) => {}
+            (Some(raw), None) => batch.stage(self.incoming.get()?, raw, raw.len())?,
+            (Some(_), Some(LongBody { lost: true, len, .. })) => {
+                batch.text.truncate(start);
+                let Some(error) = error else {
+                    // A channel's: nobody to tell.
+                    batch.text.truncate(start - 1);
+                    return Some(Read::Batched);
+                };
+                let kind = to_page::ERR;
+                let why = format!("{kind},{error},\"tramline: no room for {len} bytes\"");
+                batch.text.extend_from_slice(why.as_bytes());
             }
-            Err(_) => Read::Bad,
-        }
-    }
-
-    fn batch_frame(&self, frame: &[u8]) -> Read {
-        let mut batch = self.batch.borrow_mut();
-        let start = batch.begin();
-        match frames::append_item(frame, &mut batch.text) {
-            Ok(item) => {
-                if let Some(raw) = item.raw {
-                    let staged = batch.staged;
-                    let put = self.incoming.get().is_some_and(|area| area.put(staged, raw));
-                    if !put {
-                        return Read::Bad;
-                    }
-                    batch.staged += raw.len();
-                    batch.text.push(b',');
-                    batch.text.extend_from_slice(staged.to_string().as_bytes());
+            (Some(raw), Some(LongBody { len, at, lost: false })) => {
+                if raw.len() != len - at {
+                    return None;
                 }
-                batch.items.push((start, self.note_answer(&item)));
-                Read::Batched
+                batch.stage(self.incoming.get()?, raw, len)?;
             }
-            Err(_) => Read::Bad,
         }
+        batch.items.push((start, error));
+        Some(if long_body.is_some() { Read::Ends } else { Read::Batched })
+    }
+
+    fn hand_over_part(&self, offset: usize, len: usize) {
+        let Some(mut body) = self.long_body.get() else { return };
+        let taken = self
+            .deliver
+            .get()
+            .is_some_and(|deliver| body.lost || deliver.call(With::Part(offset, len, body.len)));
+        body.lost |= !taken;
+        self.long_body.set(Some(body));
     }
 
     /// Shows the batch to the page. JavaScript runs in here, and may send.
@@ -249,6 +242,19 @@ impl Batch {
     fn begin(&mut self) -> usize {
         self.text.push(if self.items.is_empty() { b'[' } else { b',' });
         self.text.len()
+    }
+
+    /// Puts a body, or the last part of one of `len` bytes, into `area`, and says so in the text: its
+    /// length and place, or -1 minus the place if it is a last part. None if there is no room.
+    fn stage(&mut self, area: &Protected, bytes: &[u8], len: usize) -> Option<()> {
+        if !area.put(self.staged, bytes) {
+            return None;
+        }
+        let place = i64::try_from(self.staged).ok()?;
+        let place = if bytes.len() == len { place } else { -1 - place };
+        self.text.extend_from_slice(format!(",{len},{place}").as_bytes());
+        self.staged += bytes.len();
+        Some(())
     }
 
     fn clear(&mut self) {

@@ -77,14 +77,21 @@ impl Protected {
             // SAFETY: the context is alive, and the string.
             (With::Text(_), Some(text)) => unsafe { JSValueMakeString(ctx, text.0) },
             // SAFETY: the context is alive, on its thread.
-            (With::Range(offset, _), _) => unsafe { Value::Count(offset).into_js(ctx) },
+            (With::Range(offset, _) | With::Part(offset, ..), _) => unsafe {
+                Value::Count(offset).into_js(ctx)
+            },
             // SAFETY: the context is alive.
             _ => unsafe { JSValueMakeNull(ctx) },
         };
         let mut exception: JSValueRef = null();
-        let len = if let With::Range(_, len) = with { len } else { 0 };
+        let (len, whole) = match with {
+            With::Range(_, len) => (len, 0),
+            With::Part(_, len, whole) => (len, whole),
+            With::Null | With::Text(_) => (0, 0),
+        };
         // SAFETY: the context is alive, on its thread.
-        let arguments = [argument, unsafe { Value::Count(len).into_js(ctx) }];
+        let number = |count| unsafe { Value::Count(count).into_js(ctx) };
+        let arguments = [argument, number(len), number(whole)];
         // SAFETY: a protected function of this context; the arguments live on the stack, which is
         // searched by the collector.
         let result = unsafe {
@@ -102,12 +109,6 @@ impl Protected {
         }
         // SAFETY: a value that was just returned.
         unsafe { JSValueToBoolean(ctx, result) }
-    }
-
-    /// How many bytes it has, as a typed array.
-    pub(crate) fn byte_len(&self) -> usize {
-        // SAFETY: no JavaScript in there.
-        unsafe { self.with_bytes(|bytes| bytes.len) }
     }
 
     /// Copies `bytes` to `offset` of its own: false, and nothing, if they do not fit.
@@ -153,6 +154,8 @@ pub(crate) enum With<'a> {
     Text(&'a CStr),
     /// An offset and a length.
     Range(usize, usize),
+    /// An offset and a length, and the length of the whole that this is a part of.
+    Part(usize, usize, usize),
 }
 
 /// The bytes of a typed array, for as long as no JavaScript runs.

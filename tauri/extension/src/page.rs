@@ -14,7 +14,7 @@ use tramline_web_link::{
     Body, Handler, Inlet, MAX_MESSAGE_LEN, Next, Outbox, Source, Turn, VERSION,
 };
 
-use crate::incoming::{Batch, Fetched, LOST, reject};
+use crate::incoming::{Batch, LOST, LongBody, reject};
 use crate::js::{Bytes, Context, Protected, With};
 
 /// How often to try again when there was no room, and how rarely at last.
@@ -43,8 +43,8 @@ pub(crate) struct Page {
     /// Calls without an answer yet: by the page's function for the result, the one for the error.
     pub(crate) pending: RefCell<HashMap<u32, u32>>,
     pub(crate) batch: RefCell<Batch>,
-    /// The message whose body the page is fetching, and how far it has come.
-    pub(crate) fetched: RefCell<Fetched>,
+    /// The body that is coming in parts.
+    pub(crate) long_body: Cell<Option<LongBody>>,
     retry: Cell<Duration>,
     #[cfg(feature = "attacks")]
     deaf: Cell<bool>,
@@ -73,7 +73,7 @@ impl Page {
             scratch: Cell::default(),
             pending: RefCell::default(),
             batch: RefCell::default(),
-            fetched: RefCell::default(),
+            long_body: Cell::new(None),
             retry: Cell::new(RETRY_FIRST),
             #[cfg(feature = "attacks")]
             deaf: Cell::new(false),

@@ -23,6 +23,15 @@
 //! | 6 CHANNEL_RAW | `u32` callback, `u64` index, the body |
 //! | 7 EVENT | `u32` handler, `u32` id, `u16` length of the name, name, JSON |
 //! | 8 LISTENED | `u32` callback, `u32` error, `u32` id, `u32` handler |
+//! | 9 PART | `u32` length of a whole body, some of its bytes |
+//!
+//! A body longer than [`PART_LEN`] comes in parts, so that the page can take the first ones while the
+//! core writes the others. They are in order, nothing else is between them, and the OK_RAW or
+//! CHANNEL_RAW behind them has the rest.
+
+/// Bytes of a body that go in one message to the page. A choice: the copies that the page makes of
+/// it stay in a processor's cache.
+pub const PART_LEN: usize = 128 << 10;
 
 /// A message of the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,6 +101,8 @@ pub mod to_page {
     pub const EVENT: u8 = 7;
     /// The answer to a listen that the ring serves.
     pub const LISTENED: u8 = 8;
+    /// Some of a body that is too long for one message.
+    pub const PART: u8 = 9;
 }
 
 /// Reads a message of the page. The bytes must be private: they are read more than once.
@@ -151,19 +162,21 @@ fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
 /// What stands before the body of a message to the page.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
-    bytes: [u8; 17],
+    bytes: [u8; Self::MAX_LEN],
     len: usize,
 }
 
 impl Head {
+    /// The longest is LISTENED.
+    pub(crate) const MAX_LEN: usize = 1 + 4 * 4;
+
     fn new(kind: u8) -> Self {
-        let mut bytes = [0; 17];
+        let mut bytes = [0; Self::MAX_LEN];
         bytes[0] = kind;
         Self { bytes, len: 1 }
     }
 
     fn with<const N: usize>(mut self, field: [u8; N]) -> Self {
-        // The longest head is LISTENED: 1 + 4 * 4.
         self.bytes[self.len..self.len + N].copy_from_slice(&field);
         self.len += N;
         self
@@ -193,6 +206,11 @@ impl Head {
         Self::new(kind).with(callback.to_le_bytes()).with((index as u64).to_le_bytes())
     }
 
+    /// PART of a body of `len` bytes in all. None if that is more than a message may have.
+    pub(crate) fn part(len: usize) -> Option<Self> {
+        Some(Self::new(to_page::PART).with(u32::try_from(len).ok()?.to_le_bytes()))
+    }
+
     /// EVENT, with a name of `name_len` bytes, which begins the body. None if that is too long.
     #[must_use]
     pub fn event(handler: u32, id: u32, name_len: usize) -> Option<Self> {
@@ -213,7 +231,7 @@ impl Head {
 /// What a message of the core is to the page: values of a JSON array, and perhaps bytes beside it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Item<'a> {
-    /// Bytes that go beside the text.
+    /// Bytes that go beside the text: where they are found is for the caller to append.
     pub raw: Option<&'a [u8]>,
     /// The call that it answers: the functions for the result and for the error.
     pub answers: Option<(u32, u32)>,
@@ -226,10 +244,10 @@ pub struct Item<'a> {
 /// |---|---|
 /// | WELCOME | |
 /// | OK | callback, JSON |
-/// | OK_RAW | callback, length |
+/// | OK_RAW | callback |
 /// | ERR | error, JSON |
 /// | CHANNEL | callback, index, JSON |
-/// | CHANNEL_RAW | callback, index, length |
+/// | CHANNEL_RAW | callback, index |
 /// | EVENT | handler, id, name, JSON |
 /// | LISTENED | callback, id, handler |
 ///
@@ -266,7 +284,6 @@ pub fn append_item<'a>(frame: &'a [u8], text: &mut Vec<u8>) -> Result<Item<'a>, 
         to_page::OK_RAW => {
             let (callback, error, body) = two(rest)?;
             number(text, callback.into());
-            number(text, body.len() as u64);
             item = Item { raw: Some(body), answers: Some((callback, error)) };
         }
         to_page::CHANNEL | to_page::CHANNEL_RAW => {
@@ -277,7 +294,6 @@ pub fn append_item<'a>(frame: &'a [u8], text: &mut Vec<u8>) -> Result<Item<'a>, 
             if kind == to_page::CHANNEL {
                 json(text, body);
             } else {
-                number(text, body.len() as u64);
                 item.raw = Some(body);
             }
         }
@@ -305,6 +321,13 @@ pub fn append_item<'a>(frame: &'a [u8], text: &mut Vec<u8>) -> Result<Item<'a>, 
         _ => return Err("a message of an unknown kind"),
     }
     Ok(item)
+}
+
+/// Reads a PART: the length of the whole body, and these bytes of it. None if it is none.
+#[must_use]
+pub fn part_of(frame: &[u8]) -> Option<(usize, &[u8])> {
+    let (len, bytes) = take_u32(frame.strip_prefix(&[to_page::PART])?)?;
+    Some((usize::try_from(len).ok()?, bytes))
 }
 
 /// The functions for the result and for the error of a call, from the start of its text.
@@ -394,6 +417,7 @@ mod tests {
             }
             let _ = parse_from_page(&frame);
             let _ = append_item(&frame, &mut Vec::new());
+            let _ = part_of(&frame);
             let _ = functions_of(&frame);
         }
     }
@@ -406,15 +430,24 @@ mod tests {
         let (text, found) = item(Head::answer(to_page::ERR, 7, 8), b"null");
         assert_eq!((text.as_str(), found.answers), ("4,8,null", Some((7, 8))));
         let (text, found) = item(Head::answer(to_page::OK_RAW, 7, 8), b"abc");
-        assert_eq!((text.as_str(), found.raw), ("3,7,3", Some(&b"abc"[..])));
+        assert_eq!((text.as_str(), found.raw), ("3,7", Some(&b"abc"[..])));
         let (text, found) = item(Head::channel(to_page::CHANNEL, 7, 1 << 33), b"true");
         assert_eq!((text.as_str(), found.answers), ("5,7,8589934592,true", None));
         let (text, found) = item(Head::channel(to_page::CHANNEL_RAW, 7, 1), b"ab");
-        assert_eq!((text.as_str(), found.raw), ("6,7,1,2", Some(&b"ab"[..])));
+        assert_eq!((text.as_str(), found.raw), ("6,7,1", Some(&b"ab"[..])));
         let (text, _) = item(Head::event(1, 2, 4).unwrap(), b"name[1]");
         assert_eq!(text, "7,1,2,\"name\",[1]");
         let (text, found) = item(Head::listened(1, 2, 3, 4), b"");
         assert_eq!((text.as_str(), found.answers), ("8,1,3,4", Some((1, 2))));
+    }
+
+    #[test]
+    fn a_part_says_how_long_the_whole_is() {
+        let frame = [Head::part(1 << 28).unwrap().as_bytes(), b"some"].concat();
+        assert_eq!(part_of(&frame), Some((1 << 28, &b"some"[..])));
+        assert_eq!(part_of(b"\x09\0\0\0"), None);
+        assert_eq!(part_of(b"\x03\0\0\0\0"), None);
+        assert!(Head::part(1 << 32).is_none());
     }
 
     #[test]

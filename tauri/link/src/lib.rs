@@ -25,7 +25,7 @@ use tramline_core::Limits;
 /// What stays for ever, so that any two understand that much: the core gives WebKit a tuple of two
 /// for the extension, and the extension sends a message called [`HAND_OVER`]; the first thing in
 /// either is the version, as a `u32`. A message without a descriptor is a refusal.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Name of the user message that hands one end of a socket to the core.
 pub const HAND_OVER: &str = "tramline-link";

@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tramline_core::transport::{Sender, Signal};
 use tramline_core::{LinkError, SendError};
 
+use crate::frames::{Head, PART_LEN};
+
 /// What may wait for room, in bytes of memory: what messages hold, and what each takes beside. A
 /// choice: two of the largest messages; above it the other end has not read for a long time, and the
 /// link is given up. Tauri's own way would keep all of it, and more, in the web engine's queue.
@@ -68,8 +70,15 @@ pub enum OutboxError {
 struct Waiting {
     bytes: Vec<u8>,
     sent: usize,
-    /// The message ends with these bytes.
-    last: bool,
+    what: What,
+}
+
+/// What waiting bytes are.
+enum What {
+    /// A piece of a message, and whether it is the last.
+    Piece(bool),
+    /// A body to be sent in parts, and what stands before its last part.
+    Body(Box<Head>),
 }
 
 struct Inner {
@@ -181,6 +190,38 @@ impl Outbox {
         Ok(())
     }
 
+    /// Sends a message whose body the other end can take while it is being written: if it is long, in
+    /// messages of their own. See [`frames`](crate::frames).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_long(&self, head: &Head, body: Body<'_>) -> Result<(), OutboxError> {
+        let len = body.bytes().len();
+        if len <= PART_LEN {
+            return self.send(head.as_bytes(), body);
+        }
+        if len > self.max_message_len.saturating_sub(Head::MAX_LEN) {
+            return Err(OutboxError::TooLarge);
+        }
+        let mut inner = self.lock();
+        let mut sent = 0;
+        let mut waits = true;
+        if inner.waiting.is_empty() {
+            match inner.try_body(head, body.bytes(), &mut sent) {
+                Ok(()) => waits = false,
+                Err(SendError::Full) => {}
+                Err(_) => return Err(self.lose(&mut inner)),
+            }
+        }
+        if waits {
+            let what = What::Body(Box::new(*head));
+            self.wait(&mut inner, Waiting { bytes: body.into_vec(), sent, what })?;
+        }
+        self.settle(&mut inner);
+        Ok(())
+    }
+
     fn piece(&self, inner: &mut Inner, bytes: Body<'_>, last: bool) -> Result<(), OutboxError> {
         let mut sent = 0;
         if inner.waiting.is_empty() {
@@ -190,7 +231,10 @@ impl Outbox {
                 Err(_) => return Err(self.lose(inner)),
             }
         }
-        let waiting = Waiting { bytes: bytes.into_vec(), sent, last };
+        self.wait(inner, Waiting { bytes: bytes.into_vec(), sent, what: What::Piece(last) })
+    }
+
+    fn wait(&self, inner: &mut Inner, waiting: Waiting) -> Result<(), OutboxError> {
         inner.waiting_len = inner.waiting_len.saturating_add(waiting.len_in_memory());
         if inner.waiting_len > MAX_WAITING || inner.waiting.len() >= MAX_WAITING_COUNT {
             self.overflowed.store(true, Ordering::Relaxed);
@@ -240,7 +284,10 @@ impl Outbox {
         let mut moved = false;
         while let Some(mut next) = inner.waiting.pop_front() {
             let before = next.sent;
-            let result = inner.try_piece(&next.bytes, &mut next.sent, next.last);
+            let result = match &next.what {
+                What::Piece(last) => inner.try_piece(&next.bytes, &mut next.sent, *last),
+                What::Body(head) => inner.try_body(head, &next.bytes, &mut next.sent),
+            };
             moved |= next.sent != before;
             match result {
                 Ok(()) => {
@@ -291,21 +338,49 @@ impl Outbox {
 impl Inner {
     fn join(&mut self, head: &[u8], body: &[u8], len: usize) -> Result<(), SendError> {
         let Some(sender) = &mut self.sender else { return Err(closed()) };
-        let room = sender.claim(len)?;
-        let Some((slot, rest)) = room.split_at_mut_checked(head.len()) else {
+        if !put(sender.claim(len)?, head, body) {
             return Err(SendError::Full);
-        };
-        let Some(rest) = rest.get_mut(..body.len()) else { return Err(SendError::Full) };
-        slot.copy_from_slice(head);
-        rest.copy_from_slice(body);
+        }
         sender.commit(len);
         Ok(())
+    }
+
+    /// Sends the rest of a long body, and shows each part at once to the other end.
+    fn try_body(&mut self, head: &Head, body: &[u8], sent: &mut usize) -> Result<(), SendError> {
+        let Some(sender) = &mut self.sender else { return Err(closed()) };
+        let part = Head::part(body.len()).ok_or_else(closed)?;
+        loop {
+            let rest = body.get(*sent..).unwrap_or_default();
+            // A small ring has less room for one record.
+            let room = sender.claim(Head::MAX_LEN + rest.len().min(PART_LEN))?;
+            let most = room.len().saturating_sub(Head::MAX_LEN).min(PART_LEN);
+            let (bytes, is_last) = rest.get(..most).map_or((rest, true), |some| (some, false));
+            let head = if is_last { head } else { &part }.as_bytes();
+            if !put(room, head, bytes) {
+                return Err(SendError::Full);
+            }
+            sender.commit(head.len() + bytes.len());
+            *sent += bytes.len();
+            if is_last {
+                return Ok(());
+            }
+            sender.flush().map_err(SendError::Link)?;
+        }
     }
 
     fn try_piece(&mut self, bytes: &[u8], sent: &mut usize, last: bool) -> Result<(), SendError> {
         let Some(sender) = &mut self.sender else { return Err(closed()) };
         sender.send_piece(bytes, sent, last)
     }
+}
+
+/// Puts both into a slot: false if they do not fit.
+fn put(slot: &mut [u8], head: &[u8], body: &[u8]) -> bool {
+    let Some((start, rest)) = slot.split_at_mut_checked(head.len()) else { return false };
+    let Some(rest) = rest.get_mut(..body.len()) else { return false };
+    start.copy_from_slice(head);
+    rest.copy_from_slice(body);
+    true
 }
 
 fn closed() -> SendError {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tramline_core::{LinkError, PeerIdentity, Transport as _};
 use tramline_transport_shm::{Established, ShmTransport, establish};
+use tramline_web_link::frames::{Head, PART_LEN, part_of, to_page};
 use tramline_web_link::{Body, Inlet, MAX_MESSAGE_LEN, Outbox, OutboxError, Polled, limits};
 
 /// Turns a hang into a failure.
@@ -97,6 +98,56 @@ fn a_message_sent_in_parts_arrives_as_one() {
     assert_eq!(next(&b.inlet, &a.outbox), b"alone");
 }
 
+/// Takes a long body: the messages that brought it, and itself.
+fn next_long(inlet: &Inlet, outbox: &Outbox, head: &Head) -> (usize, Vec<u8>) {
+    let mut whole = Vec::new();
+    for count in 1.. {
+        let message = next(inlet, outbox);
+        if let Some(rest) = message.strip_prefix(head.as_bytes()) {
+            whole.extend_from_slice(rest);
+            return (count, whole);
+        }
+        let (len, part) = part_of(&message).expect("nothing is between the parts");
+        whole.extend_from_slice(part);
+        assert!(part.len() <= PART_LEN && whole.len() <= len);
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_long_body_comes_in_messages_of_its_own_with_nothing_between_them() {
+    let (a, b) = pair();
+    let lens = [0, PART_LEN, PART_LEN + 1, 1 << 20, (3 << 20) + 1, 1];
+    for (seed, len) in (0_u8..).zip(lens) {
+        let head = Head::answer(to_page::OK_RAW, seed.into(), 0);
+        a.outbox.send_long(&head, Body::Owned(body(len, seed))).unwrap();
+        a.outbox.send(&[seed], Body::Borrowed(b"between")).unwrap();
+    }
+    assert!(a.outbox.is_stuck(), "a small ring does not hold all of that");
+    for (seed, len) in (0_u8..).zip(lens) {
+        let head = Head::answer(to_page::OK_RAW, seed.into(), 0);
+        let (count, whole) = next_long(&b.inlet, &a.outbox, &head);
+        assert_eq!(whole, body(len, seed));
+        assert_eq!(count > 1, len > PART_LEN, "{count} messages for {len} bytes");
+        assert_eq!(next(&b.inlet, &a.outbox)[1..], *b"between");
+    }
+    a.outbox.pump();
+    assert!(!a.outbox.is_stuck());
+}
+
+#[test]
+fn a_long_body_is_there_in_part_before_all_of_it_is_written() {
+    let (a, b) = pair();
+    let head = Head::answer(to_page::OK_RAW, 1, 2);
+    a.outbox.send_long(&head, Body::Borrowed(&body(1 << 20, 5))).unwrap();
+    assert!(a.outbox.is_stuck());
+    let Polled::Message(first) = b.inlet.poll(|frame| frame.bytes().to_vec()) else {
+        panic!("nothing is there")
+    };
+    let (len, part) = part_of(&first).unwrap();
+    assert_eq!((len, part), (1 << 20, &body(1 << 20, 5)[..part.len()]));
+}
+
 #[test]
 fn sending_never_waits_for_a_reader_that_does_not_read() {
     let (a, _b) = pair();
@@ -112,6 +163,8 @@ fn what_is_too_large_is_refused_and_the_link_goes_on() {
     let (a, b) = pair();
     let huge = vec![0; MAX_MESSAGE_LEN];
     assert_eq!(a.outbox.send(b"x", Body::Borrowed(&huge)), Err(OutboxError::TooLarge));
+    let head = Head::channel(to_page::CHANNEL_RAW, 1, 2);
+    assert_eq!(a.outbox.send_long(&head, Body::Borrowed(&huge)), Err(OutboxError::TooLarge));
     drop(huge);
     a.outbox.send(b"y", Body::Owned(body(1000, 1))).unwrap();
     assert_eq!(next(&b.inlet, &a.outbox).len(), 1001);

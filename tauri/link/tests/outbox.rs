@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tramline_core::transport::{Sender, Signal, Ticket, WaitFor};
 use tramline_core::{LinkError, SendError};
+use tramline_web_link::frames::{Head, PART_LEN, to_page};
 use tramline_web_link::{Body, Outbox, OutboxError};
 
 #[derive(Default)]
@@ -124,6 +125,17 @@ fn a_message_of_which_nothing_was_committed_counts_as_not_sent() {
     link.dead.store(true, Ordering::Relaxed);
     assert_eq!(outbox.send(b"a call", Body::Borrowed(b"x")), Err(OutboxError::Closed));
     assert_eq!(link.committed.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_long_body_counts_as_sent_only_with_its_last_part() {
+    let head = Head::answer(to_page::OK_RAW, 1, 2);
+    for (parts, whole) in [(1, Ok(())), (2, Err(OutboxError::Closed))] {
+        let (outbox, link) = outbox();
+        link.flush_fails.store(true, Ordering::Relaxed);
+        let body = vec![0; parts * PART_LEN];
+        assert_eq!(outbox.send_long(&head, Body::Owned(body)), whole, "{parts} parts");
+    }
 }
 
 #[test]

@@ -16,7 +16,12 @@ impl Outlet for Outbox {
             InvokeResponse::Err(value) => (to_page::ERR, json_of(&value.0)),
         };
         let head = Head::answer(kind, callback, error);
-        if let Err(OutboxError::TooLarge) = self.send(head.as_bytes(), Body::Owned(body)) {
+        let sent = if kind == to_page::OK_RAW {
+            self.send_long(&head, Body::Owned(body))
+        } else {
+            self.send(head.as_bytes(), Body::Owned(body))
+        };
+        if let Err(OutboxError::TooLarge) = sent {
             refuse(self, callback, error, "the answer is too large to be sent");
         }
     }
@@ -37,12 +42,17 @@ impl Outlet for Outbox {
     }
 
     fn channel(&self, callback: u32, index: usize, body: &InvokeResponseBody) -> bool {
-        let (kind, bytes) = match body {
-            InvokeResponseBody::Json(text) => (to_page::CHANNEL, text.as_bytes()),
-            InvokeResponseBody::Raw(bytes) => (to_page::CHANNEL_RAW, &bytes[..]),
-        };
-        let head = Head::channel(kind, callback, index);
-        self.send(head.as_bytes(), Body::Borrowed(bytes)).is_ok()
+        match body {
+            InvokeResponseBody::Json(text) => {
+                let head = Head::channel(to_page::CHANNEL, callback, index);
+                self.send(head.as_bytes(), Body::Borrowed(text.as_bytes()))
+            }
+            InvokeResponseBody::Raw(bytes) => {
+                let head = Head::channel(to_page::CHANNEL_RAW, callback, index);
+                self.send_long(&head, Body::Borrowed(bytes))
+            }
+        }
+        .is_ok()
     }
 }
 

@@ -31,18 +31,34 @@
     return true
   }
 
-  // A body: from the incoming area if it was put there, else fetched part by part.
-  function ringBody(len, offset) {
-    if (offset >= 0) return incoming.slice(offset, offset + len).buffer
-    const whole = new Uint8Array(len)
-    let at = 0
-    while (at < len) {
-      const n = native.fetch()
-      if (n <= 0) break
-      whole.set(incoming.subarray(0, n), at)
-      at += n
+  // A long body comes in parts, all but its last one before the item that it belongs to.
+  let long = null
+  let longAt = 0
+
+  function takePart(place, len, whole) {
+    try {
+      if (long === null) {
+        long = new Uint8Array(whole)
+        longAt = 0
+      }
+      long.set(incoming.subarray(place, place + len), longAt)
+      longAt += len
+      return true
+    } catch {
+      // No memory for it.
+      long = null
+      return false
     }
-    return whole.buffer
+  }
+
+  // The body of an item, from the incoming area; a negative place is where the last part is, from -1
+  // downwards.
+  function ringBody(len, place) {
+    if (place >= 0) return incoming.slice(place, place + len).buffer
+    takePart(-1 - place, len - longAt, len)
+    const { buffer } = long
+    long = null
+    return buffer
   }
 
   // Tauri draws two random numbers for each call, each into an array of its own. The engine makes such
@@ -81,32 +97,35 @@
     // What to take, and what came of it.
     let given = null
     let givenLen = 0
-    let whole = true
+    let taken = true
     let taking = false
 
     bell.addEventListener('tramline', () => {
-      whole = take(given, givenLen)
+      taken = take(given, givenLen)
       // Not to be kept from the collector.
       given = null
     })
 
-    // Called with text, with a place in the incoming area, or with null at the end. The text is an
-    // array of items; see `append_item` of the link.
-    const deliver = (what, len) => {
+    // Called with text, with its place in the incoming area, with the place of a part of a body of
+    // `whole` bytes, or with null at the end. The text is an array of items; see `append_item` of the
+    // link.
+    const deliver = (what, len, whole) => {
+      if (whole > 0) return takePart(what, len, whole)
       // From within itself, in a loop that the page's own code runs: one event is not dispatched twice.
       if (taking) return take(what, len)
       given = what
       givenLen = len
-      whole = false
+      taken = false
       taking = true
       dispatch()
       taking = false
-      return whole
+      return taken
     }
 
     // A welcome is an item without values.
     const take = (what, len) => {
       if (what === null) {
+        long = null
         down()
         return true
       }
