@@ -25,6 +25,13 @@ const STAGED_LEN: usize = 512 << 10;
 /// How long messages are handed over before others of the main loop have their turn.
 const STAY: Duration = Duration::from_millis(1);
 
+/// How long to look out for an answer. A choice: a core that looks out for calls has answered a
+/// small one by then, and to sleep and be woken takes as long again.
+const LOOK: Duration = Duration::from_micros(20);
+/// After so many looks in vain, none until so many calls more have been made.
+const VAIN_LOOKS: u32 = 8;
+const TRY_AGAIN: u32 = 64;
+
 #[derive(Default)]
 pub(crate) struct Batch {
     text: Vec<u8>,
@@ -64,6 +71,7 @@ impl Page {
     /// Reads what has come, a batch at a time. False once the link is over.
     pub(crate) fn read(&self, link: &Link) -> bool {
         let start = Instant::now();
+        self.has_called.set(false);
         loop {
             let mut over = false;
             let mut more = true;
@@ -86,10 +94,27 @@ impl Page {
             if over || self.over.get() {
                 return false;
             }
-            if !more || start.elapsed() >= STAY {
+            if !(more || self.look_out(link)) || start.elapsed() >= STAY {
                 return true;
             }
         }
+    }
+
+    /// Looks out for the answer to a call that was made while the last messages were handed over, if
+    /// no other call waits and looking has paid lately: true if it may be there. With more on its way
+    /// messages would come singly, and each would cost more.
+    fn look_out(&self, link: &Link) -> bool {
+        if !self.has_called.take() || self.pending.borrow().len() != 1 {
+            return false;
+        }
+        let vain = self.vain.get();
+        if vain >= VAIN_LOOKS {
+            self.vain.set(if vain >= TRY_AGAIN { VAIN_LOOKS - 1 } else { vain + 1 });
+            return false;
+        }
+        let found = link.inlet.look_out(LOOK, || false);
+        self.vain.set(if found { 0 } else { vain + 1 });
+        found
     }
 
     fn batch_has_room(&self) -> bool {

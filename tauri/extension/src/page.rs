@@ -46,6 +46,10 @@ pub(crate) struct Page {
     /// The body that is coming in parts.
     pub(crate) long_body: Cell<Option<LongBody>>,
     retry: Cell<Duration>,
+    /// A call has been sent since the last look for an answer.
+    pub(crate) has_called: Cell<bool>,
+    /// How many looks for an answer were in vain, and then how many calls there have been since.
+    pub(crate) vain: Cell<u32>,
     #[cfg(feature = "attacks")]
     deaf: Cell<bool>,
     /// Says no hello.
@@ -75,6 +79,8 @@ impl Page {
             batch: RefCell::default(),
             long_body: Cell::new(None),
             retry: Cell::new(RETRY_FIRST),
+            has_called: Cell::new(false),
+            vain: Cell::new(0),
             #[cfg(feature = "attacks")]
             deaf: Cell::new(false),
             #[cfg(feature = "attacks")]
@@ -139,8 +145,6 @@ impl Page {
         }
         let Some(doorbell) = transport.doorbell() else { return self.give_up() };
         let halves = Box::new(transport).into_halves();
-        // The page itself does not look out: with both ends doing so on two processors, throughput
-        // fell to an eighth in one run of three.
         let Ok(inlet) = Inlet::new(halves.receiver, doorbell) else { return self.give_up() };
         let outbox =
             Outbox::new(halves.sender, halves.signal, MAX_MESSAGE_LEN, Source::wake_main_loop);
@@ -222,6 +226,7 @@ impl Page {
     fn expect_answer(&self, text: &[u8]) {
         if let Some((callback, error)) = frames::functions_of(text) {
             self.pending.borrow_mut().insert(callback, error);
+            self.has_called.set(true);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+use std::time::{Duration, Instant};
 
 use tramline_core::transport::{Receiver, WaitMode};
 use tramline_core::{Frame, LinkError};
@@ -23,6 +24,9 @@ impl fmt::Debug for Inlet {
         f.debug_struct("Inlet").field("fd", &self.fd).finish_non_exhaustive()
     }
 }
+
+/// Looks between two looks at the clock, which costs as much as some of them.
+const LOOKS_PER_CLOCK: u32 = 32;
 
 /// What a look found.
 #[derive(Debug)]
@@ -98,5 +102,26 @@ impl Inlet {
     pub fn has_news(&self) -> bool {
         // Without a budget for spinning it is one look.
         self.receiver.try_borrow_mut().is_ok_and(|mut receiver| receiver.spin())
+    }
+
+    /// Looks out for a message for so long, or until `stop`: true if there may be one. Keeps this
+    /// thread's CPU busy, but lets others that wait for it have it.
+    #[must_use]
+    pub fn look_out(&self, time: Duration, stop: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            for _ in 0..LOOKS_PER_CLOCK {
+                std::hint::spin_loop();
+                if self.has_news() {
+                    return true;
+                }
+            }
+            if stop() {
+                return false;
+            }
+            // The other end may be waiting for this very CPU.
+            std::thread::yield_now();
+        }
+        false
     }
 }

@@ -35,8 +35,6 @@ const POLL: Duration = Duration::from_micros(50);
 const VAIN_POLLS: u32 = 3;
 /// Calls that come so soon after each other are worth looking out for again. A choice: some wakes.
 const CALLS_KEEP_COMING: Duration = Duration::from_micros(300);
-/// Looks between two looks at the clock, which costs as much as some of them.
-const LOOKS_PER_CLOCK: u32 = 32;
 
 /// Calls still served of a page that is going, and for how long others wait for them. A choice.
 const LAST_CALLS: usize = 256;
@@ -252,24 +250,14 @@ impl Link {
         if !self.polls || self.vain.get() >= VAIN_POLLS {
             return false;
         }
-        let start = Instant::now();
-        while start.elapsed() < POLL {
-            for _ in 0..LOOKS_PER_CLOCK {
-                std::hint::spin_loop();
-                if self.inlet.has_news() {
-                    self.vain.set(0);
-                    return true;
-                }
-            }
-            // An answer from another process waits for the loop's next turn.
-            if turn::is_wanted() {
-                return false;
-            }
-            // The page may be waiting for this very CPU.
-            std::thread::yield_now();
+        // An answer from another process waits for the loop's next turn.
+        let found = self.inlet.look_out(POLL, turn::is_wanted);
+        if found {
+            self.vain.set(0);
+        } else if !turn::is_wanted() {
+            self.vain.set(self.vain.get() + 1);
         }
-        self.vain.set(self.vain.get() + 1);
-        false
+        found
     }
 }
 
