@@ -28,7 +28,8 @@ const STAY: Duration = Duration::from_millis(1);
 /// How long to look out for an answer. A choice: a core that looks out for calls has answered a
 /// small one by then, and to sleep and be woken takes as long again.
 const LOOK: Duration = Duration::from_micros(20);
-/// After so many looks in vain, none until so many calls more have been made.
+/// After so many looks in vain in a row, none until the calls since then have brought the count to
+/// the second number. Choices: a core that never looks out costs a page one look in some fifty calls.
 const VAIN_LOOKS: u32 = 8;
 const TRY_AGAIN: u32 = 64;
 
