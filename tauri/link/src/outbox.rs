@@ -354,7 +354,8 @@ impl Inner {
             // A small ring has less room for one record.
             let room = sender.claim(Head::MAX_LEN + rest.len().min(PART_LEN))?;
             let most = room.len().saturating_sub(Head::MAX_LEN).min(PART_LEN);
-            let (bytes, is_last) = rest.get(..most).map_or((rest, true), |some| (some, false));
+            let is_last = rest.len() <= most;
+            let bytes = rest.get(..most).unwrap_or(rest);
             let head = if is_last { head } else { &part }.as_bytes();
             if !put(room, head, bytes) {
                 return Err(SendError::Full);
